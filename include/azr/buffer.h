@@ -1,0 +1,81 @@
+/* buffer.h: the durable store of a run, run.db (SQLite): tasks, attempts, steps, evaluations. The only
+ * thing beside the weights that the next step learns from. All rows of a step are written in one
+ * transaction; rows carry the step, so that a resumed run can drop what came after its checkpoint. */
+#ifndef AZR_BUFFER_H
+#define AZR_BUFFER_H
+
+#include "azr/status.h"
+#include "azr/tasks.h"
+
+#include "base/rng.h"
+
+#include <stdint.h>
+
+typedef struct azr_buffer azr_buffer;
+
+/* A stored task with what is known of it. */
+typedef struct azr_stored_task {
+    int64_t id;   /* 1, 2, ... in order of storing, over all kinds */
+    int64_t step; /* global step that made it; 0: seed */
+    azr_task task;
+    double reward;                 /* proposer's */
+    int64_t n_attempts, n_correct; /* estimate's solver samples; 0 of 0 for seeds */
+} azr_stored_task;
+
+void azr_stored_task_deinit(azr_stored_task *task);
+
+/* Opens or creates; ":memory:" for tests. Errors name the file; a newer schema is refused. */
+azr_status azr_buffer_open(const char *path, azr_buffer **out_buffer, azr_error *error);
+/* The same, without ever writing (azr info, azr view). */
+azr_status azr_buffer_open_read_only(const char *path, azr_buffer **out_buffer, azr_error *error);
+void azr_buffer_close(azr_buffer *buffer);
+
+azr_status azr_buffer_begin(azr_buffer *buffer, azr_error *error);
+azr_status azr_buffer_commit(azr_buffer *buffer, azr_error *error);
+azr_status azr_buffer_rollback(azr_buffer *buffer, azr_error *error);
+/* Deletes all rows of steps after `step`: a resumed run starts from what its checkpoint knew. */
+azr_status azr_buffer_forget_after(azr_buffer *buffer, int64_t step, azr_error *error);
+
+/* Stores a task (task->id is set). Above cap rows of its kind the oldest is hidden from drawing
+ * (not deleted: forget_after must be able to bring it back). 0: no cap. */
+azr_status azr_buffer_add_task(azr_buffer *buffer, azr_stored_task *task, int64_t cap,
+                               azr_error *error);
+/* Tasks of a kind that can be drawn. step -1: of all steps; else of that step only. */
+azr_status azr_buffer_count(azr_buffer *buffer, azr_kind kind, int64_t step, int64_t *out_n,
+                            azr_error *error);
+/* The same program, inputs and message stored already (any step)? */
+azr_status azr_buffer_has(azr_buffer *buffer, const azr_task *task, bool *out_has,
+                          azr_error *error);
+/* Draws n distinct tasks of a kind uniformly without replacement (all, when fewer are there), in the
+ * order drawn, from those that can be drawn; rng positions start at 0. A function of key and stored
+ * rows alone. out_tasks: caller's array of n; *out_n how many were filled (deinit each). */
+azr_status azr_buffer_draw(azr_buffer *buffer, azr_kind kind, const azr_rng_key *key, size_t n,
+                           azr_stored_task *out_tasks, size_t *out_n, azr_error *error);
+/* Draws one program for an induction proposer, uniformly from deduction and abduction tasks. */
+azr_status azr_buffer_draw_program(azr_buffer *buffer, const azr_rng_key *key,
+                                   azr_stored_task *out_task, bool *out_found, azr_error *error);
+
+/* One sampled completion with its verdict, for people to read later. */
+typedef struct azr_attempt {
+    int64_t step;
+    azr_role role;
+    azr_kind kind;
+    int64_t task_id;     /* 0: none (a refused proposal) */
+    const char *purpose; /* "seed", "propose", "estimate", "solve" */
+    const char *prompt, *completion;
+    azr_verdict verdict;
+    const char *detail; /* may be NULL */
+    double reward;
+    int64_t n_tokens;
+} azr_attempt;
+azr_status azr_buffer_add_attempt(azr_buffer *buffer, const azr_attempt *attempt, azr_error *error);
+
+/* One number of one step: name as in metrics.jsonl. */
+azr_status azr_buffer_add_metric(azr_buffer *buffer, int64_t step, const char *name, double value,
+                                 azr_error *error);
+/* The newest step that has metrics, 0 when none. */
+azr_status azr_buffer_last_step(azr_buffer *buffer, int64_t *out_step, azr_error *error);
+/* 64-bit FNV-1a hash over all task rows in order of id: equal rows, equal hash. */
+azr_status azr_buffer_hash(azr_buffer *buffer, uint64_t *out_hash, azr_error *error);
+
+#endif

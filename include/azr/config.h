@@ -1,0 +1,80 @@
+/* config.h: every option of azr, in one table: name, type, range, default, unit, help. A key of the
+ * YAML file, an argument of --set and a field of azr_config are the same thing. */
+#ifndef AZR_CONFIG_H
+#define AZR_CONFIG_H
+
+#include "azr/status.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+typedef enum azr_config_dtype {
+    AZR_CONFIG_DTYPE_AUTO,
+    AZR_CONFIG_DTYPE_F32,
+    AZR_CONFIG_DTYPE_BF16
+} azr_config_dtype; /* same order as azr_dtype */
+typedef enum azr_advantage { AZR_ADVANTAGE_TOKEN, AZR_ADVANTAGE_SEQUENCE } azr_advantage;
+
+/* Texts are owned by the config. The comment gives the default. */
+typedef struct azr_config {
+    char *model;            /* folder or file; required */
+    char *run;              /* run directory, "" = runs/<date>-<time> */
+    int64_t seed;           /* 1 */
+    int64_t threads;        /* 0 = one per core */
+    azr_config_dtype dtype; /* auto */
+    char *template;         /* "transcript" */
+    char *kinds;            /* "deduction,abduction,induction" */
+    int64_t total_steps;    /* 100 */
+    int64_t batch_size;     /* 16: prompts of each role and kind */
+    int64_t seed_tasks;     /* 64: triplets to make before step 1; the induction store gets
+                                    as many tries */
+    int64_t seed_rounds;    /* 20: rollout rounds after which seeding makes do with what is there */
+    int64_t references;     /* 6 (K) */
+    int64_t estimate_samples;     /* 8 (G) */
+    int64_t proposals_per_prompt; /* 1 */
+    int64_t induction_inputs;     /* 6 (N): half given, half hidden */
+    int64_t max_prompt_tokens;    /* 1024 */
+    int64_t max_response_tokens;  /* 128: any response */
+    int64_t max_answer_tokens;    /* 64: solver's answer in deduction and abduction */
+    double temperature;           /* 1.0 */
+    double top_p;                 /* 1.0 */
+    int64_t top_k;                /* 0 = off */
+    azr_advantage advantage;      /* token */
+    double propose_zero_reward;   /* -0.5: proposer's reward when nobody or everybody solves */
+    double learning_rate;         /* 1e-6 */
+    double weight_decay;          /* 0.01 */
+    double adam_beta1, adam_beta2, adam_eps; /* 0.9 0.999 1e-8 */
+    double grad_clip;                        /* 1.0 */
+    double entropy_coef;                     /* 0.001 */
+    int64_t checkpoint_every;                /* 10 steps */
+    int64_t keep_checkpoints;                /* 2 */
+    int64_t eval_every;                      /* 0 = off */
+    int64_t buffer_cap;                      /* 16384 tasks of each kind; the oldest go first */
+    int64_t streams;                         /* 64: sequences decoded together */
+    int64_t kv_tokens;          /* 0 = as many as one rollout can need; tokens of KV cache */
+    int64_t micro_batch_tokens; /* 2048: tokens that go forward and backward together */
+    int64_t memory_limit_mb;    /* 0 = what is free */
+    int64_t exec_workers;       /* 0 = one per core */
+    int64_t exec_cpu_ms, exec_wall_ms, exec_memory_mb, exec_result_bytes; /* 1000 5000 256 2000 */
+    char *exec_engine;                                                    /* "fork" */
+    char *exec_require; /* "seccomp": limits | seccomp | namespaces */
+} azr_config;
+
+/* All defaults. */
+void azr_config_init(azr_config *config);
+void azr_config_deinit(azr_config *config);
+/* Reads a YAML file (a flat map) over what is there. Errors: file, line, key; an unknown key names
+ * the nearest known one; a value out of range names the range. */
+azr_status azr_config_load(azr_config *config, const char *path, azr_error *error);
+/* "key=value", as after --set. */
+azr_status azr_config_set(azr_config *config, const char *assignment, azr_error *error);
+/* What no single option can see: model given, kinds known, seed_tasks >= 1 ... */
+azr_status azr_config_validate(const azr_config *config, azr_error *error);
+/* The whole config as YAML with a comment on each line; azr_config_load reads it back. Caller frees
+ * with azr_free. */
+char *azr_config_print(const azr_config *config);
+/* The table for --help: name, default, range, unit, what it does. */
+void azr_config_help(FILE *out);
+
+#endif

@@ -1,0 +1,113 @@
+/* executor.h: runs untrusted Python programs under limits and says what happened. It does not know
+ * why a program is run, and it never sees an expected answer.
+ *
+ * A job is one program and a list of inputs (argument lists as text). For each input a fresh run
+ * calls f(<input>) and gives back a status and the canonical text of the value. Inputs are parsed
+ * here, in C, as Python literals before anything runs; they are never pasted into code. */
+#ifndef AZR_EXECUTOR_H
+#define AZR_EXECUTOR_H
+
+#include "azr/literal.h"
+#include "azr/status.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+typedef enum azr_exec_status {
+    AZR_EXEC_OK,        /* value holds the canonical literal */
+    AZR_EXEC_EXCEPTION, /* syntax error, no f, or the program raised: exception, message */
+    AZR_EXEC_TIMEOUT_CPU,
+    AZR_EXEC_TIMEOUT_WALL,
+    AZR_EXEC_MEMORY,
+    AZR_EXEC_CRASH,            /* killed by a signal: message names it */
+    AZR_EXEC_POLICY,           /* forbidden system call */
+    AZR_EXEC_NO_RESULT,        /* ended without a complete record (os._exit) */
+    AZR_EXEC_TOO_LARGE,        /* result over the cap; never cut */
+    AZR_EXEC_NOT_LITERAL,      /* value is no plain literal of exact built-in types */
+    AZR_EXEC_NONDETERMINISTIC, /* the two flavours disagree */
+    AZR_EXEC_BAD_INPUT,        /* the argument text is no literal argument list */
+    AZR_EXEC_INTERNAL, /* the sandbox itself failed, also when tried again: never a reward */
+    AZR_N_EXEC_STATUSES,
+} azr_exec_status;
+
+const char *azr_exec_status_name(azr_exec_status status); /* "ok", "timeout_cpu", ... */
+
+typedef struct azr_exec_limits {
+    int cpu_ms;       /* CPU time of one run */
+    int wall_ms;      /* wall time of one run; starts when the run starts, not when it is queued */
+    int memory_mb;    /* address space of one run beyond the warm interpreter's */
+    int result_bytes; /* cap on the canonical text of a value */
+} azr_exec_limits;
+
+azr_exec_limits azr_exec_default_limits(void); /* 1000 ms, 5000 ms, 256 MB, 16 KiB */
+
+typedef struct azr_exec_job {
+    const char *program; /* NUL-terminated UTF-8 */
+    const char *const *inputs;
+    size_t n_inputs;
+    bool check_determinism; /* run under two flavours (hash seed, addresses, random seed, clock) and
+                               compare: a difference is NONDETERMINISTIC */
+    azr_exec_limits limits;
+} azr_exec_job;
+
+typedef struct azr_exec_run {
+    azr_exec_status status;
+    char *value;     /* canonical literal text when OK, else NULL */
+    char *type;      /* Python type name of the value when known, else NULL */
+    char *exception; /* class name when EXCEPTION, else NULL */
+    char *message;   /* capped at 500 bytes, or NULL */
+    int64_t cpu_us, wall_us;
+} azr_exec_run;
+
+typedef struct azr_exec_reply {
+    azr_exec_run *runs; /* one for each input, in order */
+    size_t n_runs;
+} azr_exec_reply;
+
+void azr_exec_reply_deinit(azr_exec_reply *reply);
+
+/* Levels of protection, weakest first. */
+typedef enum azr_exec_level {
+    AZR_EXEC_LEVEL_LIMITS,     /* separate process and rlimits only: refused unless asked for */
+    AZR_EXEC_LEVEL_SECCOMP,    /* + system-call filter, no_new_privs */
+    AZR_EXEC_LEVEL_NAMESPACES, /* + user, pid, mount, net, ipc, uts namespaces, empty root */
+} azr_exec_level;
+
+typedef struct azr_executor_options {
+    const char *engine;      /* "fork" */
+    int n_workers;           /* runs at once; 0: one per core */
+    azr_exec_level required; /* fail when the machine cannot give it */
+} azr_executor_options;
+
+azr_executor_options azr_executor_default_options(void);
+
+typedef struct azr_executor azr_executor;
+
+/* Starts the warm fork servers. Call before big memory is allocated (they are forked from this
+ * process) and before threads. Fails closed: a layer that `required` asks for and the machine lacks
+ * is AZR_ERROR_UNSUPPORTED naming the layer and the reason; no Python likewise. */
+azr_status azr_executor_create(const azr_executor_options *options, azr_executor **out_executor,
+                               azr_error *error);
+void azr_executor_destroy(azr_executor *executor);
+azr_exec_level azr_executor_level(const azr_executor *executor);
+/* One line for each layer: active or why not. */
+azr_status azr_executor_probe(azr_executor *executor, FILE *out, azr_error *error);
+
+/* Queues a job (copied) and returns its ticket at once; runs go on in the background, in other
+ * processes, while the caller computes. Replies do not depend on timing or order (a program near a
+ * limit aside). */
+azr_status azr_executor_submit(azr_executor *executor, const azr_exec_job *job,
+                               uint64_t *out_ticket, azr_error *error);
+/* Moves replies that are ready; never blocks. Optional: wait does it too. */
+void azr_executor_poll(azr_executor *executor);
+/* Blocks until the job is done; *out_reply is the caller's (deinit). AZR_ERROR_INTERNAL when the
+ * sandbox failed more often than it is retried. Each ticket once. */
+azr_status azr_executor_wait(azr_executor *executor, uint64_t ticket, azr_exec_reply *out_reply,
+                             azr_error *error);
+/* submit and wait. */
+azr_status azr_executor_run(azr_executor *executor, const azr_exec_job *job,
+                            azr_exec_reply *out_reply, azr_error *error);
+
+#endif

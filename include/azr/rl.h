@@ -1,0 +1,137 @@
+/* rl.h: the stages between the model and the gradient: rollout, reward, advantage, policy loss. One
+ * float per token each way: rollout reads a log-probability per response token, policy_loss gives back
+ * d(loss)/d(log-probability) per token. No logits, no layers. */
+#ifndef AZR_RL_H
+#define AZR_RL_H
+
+#include "azr/model.h"
+#include "azr/status.h"
+#include "azr/tasks.h"
+#include "azr/tokenizer.h"
+
+#include "base/clock.h"
+#include "base/rng.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* --- rollout ------------------------------------------------------------------------------------------ */
+
+typedef enum azr_stop { AZR_STOP_EOS, AZR_STOP_LIMIT, AZR_STOP_STRING } azr_stop;
+const char *azr_stop_name(azr_stop stop); /* "eos", "limit", "string" */
+
+/* Ask for n_samples completions of one prompt. All borrowed until the rollout is over. */
+typedef struct azr_rollout_request {
+    const int32_t *tokens;
+    size_t n_tokens;          /* at least 1 */
+    const char *const *stops; /* NULL-terminated, may be NULL */
+    size_t n_samples;
+    size_t max_tokens; /* of a response */
+    float temperature, top_p;
+    int32_t top_k;
+    azr_rng_key key; /* sample i uses sequence key.sequence + i; position = token index */
+} azr_rollout_request;
+
+/* A completion. Owned by the rollout. */
+typedef struct azr_sample {
+    size_t request, index;
+    int32_t *tokens; /* every sampled token, the one that completed the stop included */
+    float *logprobs; /* of each token, at the rollout's temperature */
+    float *entropies;
+    size_t n_tokens;
+    char *text; /* decoded, cut before the stop string and without special tokens */
+    size_t text_size;
+    azr_stop stop;
+} azr_sample;
+
+typedef struct azr_rollout {
+    azr_sample *samples; /* by request, then index */
+    size_t n_samples;
+    int64_t n_prompt_tokens, n_computed_prompt_tokens; /* as given, and after sharing prefixes */
+    int64_t n_response_tokens;
+    double seconds;
+} azr_rollout;
+
+typedef struct azr_rollout_options {
+    int64_t streams;   /* sequences decoded together at most */
+    int64_t kv_tokens; /* of cache; 0: as many as can be needed. Too small a cache makes sequences
+                          wait, never fail, as long as the longest one fits */
+    /* Called as soon as a sample is finished, while others still decode (may be NULL). */
+    void (*on_finish)(void *context, const azr_sample *sample);
+    void *context;
+    const azr_progress *progress; /* a line now and then: label, how far, tokens/s */
+    const char *label;
+} azr_rollout_options;
+
+/* Generates everything asked for. Prompts that begin alike are computed once. Samples do not depend on
+ * scheduling, streams, kv_tokens or threads, to the bit. AZR_ERROR_INTERRUPTED on azr_stop_requested. */
+azr_status azr_rollout_run(azr_model *model, const azr_tokenizer *tokenizer,
+                           const azr_rollout_request *requests, size_t n_requests,
+                           const azr_rollout_options *options, azr_rollout *out_rollout,
+                           azr_error *error);
+void azr_rollout_deinit(azr_rollout *rollout);
+
+/* Token sequences (prompt + response) to a batch of segments that shares common beginnings: the same
+ * forest for rollout and training. */
+typedef struct azr_forest {
+    azr_segment *segments;
+    size_t n_segments;
+    /* Where token t of sequence s lies: walk with azr_forest_find. */
+    struct azr_forest_path *paths;
+    size_t n_sequences;
+    int64_t n_tokens; /* after sharing */
+} azr_forest;
+
+typedef struct azr_sequence {
+    const int32_t *tokens;
+    size_t n_tokens;
+} azr_sequence;
+
+/* tokens are borrowed. Equal beginnings become shared segments; the order of sequences is kept. */
+void azr_forest_build(const azr_sequence *sequences, size_t n, azr_forest *out_forest);
+azr_target azr_forest_find(const azr_forest *forest, size_t sequence, size_t index);
+void azr_forest_deinit(azr_forest *forest);
+
+/* --- reward (paper eq. 4 to 6; reference code's decision tables) ------------------------------------------ */
+
+/* success_rate: mean of the solver's estimates. Invalid or badly formed: -1; 0 < rate < 1: 1 - rate;
+ * else zero_reward (-0.5 in the reference code, 0 in the paper). */
+double azr_reward_proposer(bool valid, double success_rate, double zero_reward);
+/* CORRECT 1; well formed and wrong -0.5; badly formed -1. */
+double azr_reward_solver(azr_verdict verdict);
+
+/* --- advantage: TRR++ (paper eq. 8) ------------------------------------------------------------------------- */
+
+enum { AZR_N_GROUPS = AZR_N_KINDS * AZR_N_ROLES };
+size_t azr_group(azr_role role, azr_kind kind); /* 0 .. AZR_N_GROUPS - 1 */
+
+/* Whitens the rewards of ONE group. n sequences with reward and length in tokens; token form:
+ * mean and variance weighted by length, variance times M / (M - 1) with M the sum of lengths;
+ * sequence form: over sequences, with n / (n - 1). advantages[i] = (r - mean) / sqrt(var + 1e-8), the
+ * same for each token of the sequence. All rewards equal, or fewer than 2: exactly 0. */
+void azr_advantage_whiten(bool by_token, size_t n, const double *rewards, const size_t *lengths,
+                          double *advantages);
+
+/* --- policy loss ------------------------------------------------------------------------------------------------ */
+
+typedef struct azr_policy_loss {
+    double clip_low, clip_high; /* 0.2, 0.2 */
+    double entropy_coef;
+    double n_tokens; /* response tokens of the whole optimizer step: the mean is over all of them */
+} azr_policy_loss;
+
+typedef struct azr_policy_stats {
+    double loss, pg_loss, entropy; /* sums / n_tokens: add micro-batches up */
+    double ratio_clipped;          /* share of tokens */
+    double mismatch;               /* max |logprob - old_logprob| */
+} azr_policy_stats;
+
+/* L = mean over tokens of max(-A ratio, -A clip(ratio)) - entropy_coef * mean entropy,
+ * ratio = exp(logprob - old_logprob). Fills dlogprobs and dentropies [n] ("="), adds to *stats. */
+void azr_policy_loss_backward(const azr_policy_loss *loss, size_t n, const float *logprobs,
+                              const float *old_logprobs, const float *entropies,
+                              const float *advantages, float *dlogprobs, float *dentropies,
+                              azr_policy_stats *stats);
+
+#endif

@@ -1,0 +1,138 @@
+/* tasks.h: the three kinds of task over (program p, input i, output o): what a prompt says, what a
+ * completion means, when a proposal is a valid task, when an answer is right. Text in, verdicts out;
+ * no model, no reward numbers. */
+#ifndef AZR_TASKS_H
+#define AZR_TASKS_H
+
+#include "azr/executor.h"
+#include "azr/status.h"
+
+#include "base/strbuf.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef enum azr_kind {
+    AZR_KIND_DEDUCTION,
+    AZR_KIND_ABDUCTION,
+    AZR_KIND_INDUCTION,
+    AZR_N_KINDS
+} azr_kind;
+typedef enum azr_role { AZR_ROLE_PROPOSER, AZR_ROLE_SOLVER, AZR_N_ROLES } azr_role;
+
+const char *azr_kind_name(azr_kind kind); /* "deduction", ... */
+const char *azr_role_name(azr_role role); /* "proposer", "solver" */
+bool azr_kind_parse(const char *name, azr_kind *out_kind);
+
+/* A valid task. Owns its texts. Deduction and abduction have one pair; induction has several, the
+ * first half shown to the solver, the rest hidden. */
+typedef struct azr_task {
+    azr_kind kind;
+    char *program; /* source text with a top-level function f, ends with a line feed */
+    size_t n_pairs;
+    char **inputs;  /* canonical argument lists */
+    char **outputs; /* canonical literals */
+    char *message;  /* induction: the hint, one line; else NULL */
+} azr_task;
+
+void azr_task_deinit(azr_task *task);
+void azr_task_copy(azr_task *to, const azr_task *from);
+/* The start of all: identity of one argument ('Hello world'); for induction the identity with six
+ * inputs (a string, an int, a dict, a tuple of floats, a string holding a 3x3 list, a long int). */
+void azr_task_identity(azr_kind kind, azr_task *out_task);
+size_t azr_task_given_pairs(const azr_task *task); /* induction: n_pairs / 2; else n_pairs */
+/* {"kind", "program", "input", "output"} or {"kind", "program", "inputs", "outputs", "message"}; one
+ * line of JSON. kind may be missing for a triplet (deduction). Errors name the field. */
+azr_status azr_task_from_json(const char *line, size_t size, azr_task *out_task, azr_error *error);
+char *azr_task_to_json(const azr_task *task); /* azr_free */
+
+/* --- templates -------------------------------------------------------------------------------------- */
+
+/* A way of asking. "transcript" is a Python session as text. */
+typedef struct azr_template azr_template;
+/* Error names the templates there are. */
+azr_status azr_template_find(const char *name, const azr_template **out_template, azr_error *error);
+
+/* What a proposer is shown. */
+typedef struct azr_proposal_request {
+    azr_kind kind;
+    const azr_task *const *references; /* deduction, abduction: triplets. induction: stored tasks */
+    size_t n_references;
+    const char *program; /* induction: the program to find inputs for; else NULL */
+    size_t n_inputs;     /* induction: how many calls are wanted */
+} azr_proposal_request;
+
+/* Appends the prompt's text. */
+void azr_template_propose(const azr_template *template, const azr_proposal_request *request,
+                          azr_strbuf *out);
+void azr_template_solve(const azr_template *template, const azr_task *task, azr_strbuf *out);
+/* Strings that end a completion, NULL-terminated; they are not part of it. */
+const char *const *azr_template_stops(const azr_template *template, azr_role role, azr_kind kind);
+
+/* Why a completion or proposal is refused, or an answer is what it is. */
+typedef enum azr_verdict {
+    AZR_VERDICT_VALID,   /* proposal: a task */
+    AZR_VERDICT_CORRECT, /* answer */
+    AZR_VERDICT_WRONG,
+    AZR_VERDICT_NO_CALL,     /* proposer: no line >>> f(...) */
+    AZR_VERDICT_NO_PROGRAM,  /* no function f */
+    AZR_VERDICT_NO_MESSAGE,  /* induction proposer: no hint */
+    AZR_VERDICT_FEW_INPUTS,  /* induction proposer: fewer than wanted */
+    AZR_VERDICT_NO_ANSWER,   /* solver: nothing that can be an answer */
+    AZR_VERDICT_BAD_LITERAL, /* arguments or answer are no literals */
+    AZR_VERDICT_FORBIDDEN,   /* a module that tasks may not use */
+    AZR_VERDICT_TOO_LONG,    /* program, argument or result over its limit */
+    AZR_VERDICT_FAILED,      /* the run raised, crashed or ran out of something: run status says */
+    AZR_VERDICT_NONDETERMINISTIC,
+    AZR_VERDICT_NOT_LITERAL, /* result is no plain value */
+    AZR_VERDICT_INTERNAL,    /* the sandbox failed: never rewarded, the step stops */
+    AZR_N_VERDICTS,
+} azr_verdict;
+
+const char *azr_verdict_name(azr_verdict verdict);     /* "no_call" */
+const char *azr_verdict_sentence(azr_verdict verdict); /* for people */
+/* The pieces that the template asks for are there, whatever they are worth ("well formed"): this is
+ * what separates reward -1 from -0.5. */
+bool azr_verdict_well_formed(azr_verdict verdict);
+
+/* What a proposer's completion says. Owns its texts. */
+typedef struct azr_proposal {
+    azr_kind kind;
+    azr_verdict verdict; /* VALID so far, or why it cannot be a task */
+    char *program;
+    size_t n_inputs;
+    char **inputs; /* canonical argument lists */
+    char *message;
+} azr_proposal;
+
+void azr_proposal_deinit(azr_proposal *proposal);
+/* completion: the text up to the stop string. */
+void azr_template_parse_proposal(const azr_template *template, const azr_proposal_request *request,
+                                 const char *completion, size_t size, azr_proposal *out_proposal);
+/* The job that validates it (determinism checked); texts are borrowed from the proposal. */
+azr_exec_job azr_proposal_job(const azr_proposal *proposal, azr_exec_limits limits);
+/* Reads the replies: fills *out_task when the verdict is VALID. A run that used more than a quarter of
+ * the CPU limit is FAILED (it would flip at the edge). detail (may be NULL): a sentence more. */
+azr_verdict azr_proposal_judge(const azr_proposal *proposal, const azr_exec_reply *reply,
+                               azr_exec_limits limits, azr_task *out_task, azr_strbuf *detail);
+
+/* What a solver's completion says. Owns its text. */
+typedef struct azr_answer {
+    azr_verdict verdict; /* CORRECT means: not yet refused */
+    char *text;          /* deduction: literal; abduction: argument list; induction: program */
+} azr_answer;
+
+void azr_answer_deinit(azr_answer *answer);
+void azr_template_parse_answer(const azr_template *template, const azr_task *task,
+                               const char *completion, size_t size, azr_answer *out_answer);
+/* True when the answer must be run to be judged; *out_job then borrows from task, answer and
+ * out_inputs (caller's array of at least task->n_pairs pointers). Deduction needs no run. */
+bool azr_answer_job(const azr_task *task, const azr_answer *answer, azr_exec_limits limits,
+                    const char **out_inputs, azr_exec_job *out_job);
+/* reply NULL when no run was needed. CORRECT or WRONG or a reason; *out_accuracy (may be NULL) the
+ * share of hidden pairs that are right (0 or 1 for the other kinds). */
+azr_verdict azr_answer_judge(const azr_task *task, const azr_answer *answer,
+                             const azr_exec_reply *reply, double *out_accuracy, azr_strbuf *detail);
+
+#endif

@@ -1,0 +1,32 @@
+#include "azr/status.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+azr_status azr_error_set(azr_error *error, azr_status status, const char *format, ...)
+{
+    if (error == NULL)
+        return status;
+    va_list args;
+    va_start(args, format);
+    error->status = status;
+    vsnprintf(error->text, sizeof error->text, format, args);
+    va_end(args);
+    return status;
+}
+
+azr_status azr_error_prefix(azr_error *error, const char *format, ...)
+{
+    if (error == NULL)
+        return AZR_ERROR_INTERNAL;
+    char old[sizeof error->text];
+    memcpy(old, error->text, sizeof old);
+    va_list args;
+    va_start(args, format);
+    int n = vsnprintf(error->text, sizeof error->text, format, args);
+    va_end(args);
+    if (n >= 0 && (size_t)n < sizeof error->text)
+        snprintf(error->text + n, sizeof error->text - (size_t)n, ": %s", old);
+    return error->status;
+}

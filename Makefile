@@ -6,7 +6,7 @@ PREFIX ?= /usr/local
 CC = gcc
 WARN = -Wall -Wextra -Wshadow -Wpointer-arith -Wstrict-prototypes -Wmissing-prototypes -Wvla -Werror
 OPT = -O3 -g -fno-math-errno
-PKGS = jansson libcyaml yaml-0.1 libpcre2-8 libutf8proc sqlite3 libseccomp
+PKGS = jansson yaml-0.1 libpcre2-8 libutf8proc sqlite3 libseccomp
 PYTHON_CONFIG = /usr/bin/python3-config
 CPPFLAGS += -Iinclude -Isrc -D_GNU_SOURCE -MMD -MP $(shell pkg-config --cflags $(PKGS)) \
     $(patsubst -I%,-isystem %,$(shell $(PYTHON_CONFIG) --includes))

@@ -1,0 +1,100 @@
+/* options.c: the one table of options. Adding an option is a field in azr_config and a row here. */
+#include "config/option.h"
+
+#include "base/check.h"
+
+/* The largest integer that a double holds exactly with all below it: ranges are kept as doubles. */
+#define LARGEST 9007199254740991.0
+
+#define FIELD(name) #name, .offset = offsetof(azr_config, name)
+#define INTEGER(name, default_, min_, max_, unit_, help_)                                          \
+    {                                                                                              \
+        FIELD(name), .kind = AZR_OPTION_IS_INTEGER, .initial = default_, .min = min_, .max = max_, \
+                     .unit = unit_, .help = help_                                                  \
+    }
+#define NUMBER(name, default_, min_, max_, unit_, help_)                                          \
+    {                                                                                             \
+        FIELD(name), .kind = AZR_OPTION_IS_NUMBER, .initial = default_, .min = min_, .max = max_, \
+                     .unit = unit_, .help = help_                                                 \
+    }
+#define TEXT(name, default_, help_)                                                             \
+    {                                                                                           \
+        FIELD(name), .kind = AZR_OPTION_IS_TEXT, .initial = default_, .unit = "", .help = help_ \
+    }
+
+const azr_config_option azr_config__options[] = {
+    /* what runs, and where */
+    TEXT(model, "", "folder or file of the model to start from; required"),
+    TEXT(run, "", "folder of the run; empty: runs/<date>-<time>"),
+    INTEGER(seed, "1", 0, LARGEST, "", "of everything that is drawn; same seed, same run"),
+    INTEGER(threads, "0", 0, 1024, "threads", "0: one for each core"),
+    {FIELD(dtype), .kind = AZR_OPTION_IS_CHOICE, .initial = "auto",
+     .choices = {"auto", "f32", "bf16"}, .unit = "",
+     .help = "what matrix products multiply in; auto: bf16 where the CPU has it"},
+    INTEGER(memory_limit_mb, "0", 0, 1e9, "MB", "refuse a plan above this; 0: what is free"),
+
+    /* tasks */
+    TEXT(template, "transcript", "how the model is asked"),
+    {FIELD(kinds), .kind = AZR_OPTION_IS_LIST, .initial = "deduction,abduction,induction",
+     .unit = "", .help = "kinds of task, a list"},
+    INTEGER(total_steps, "100", 1, 1e9, "steps", "training ends after this many"),
+    INTEGER(batch_size, "16", 1, 65536, "prompts", "of each role and kind in a step"),
+    INTEGER(seed_tasks, "64", 1, 1e6, "tasks", "triplets to make before step 1"),
+    INTEGER(seed_rounds, "20", 1, 10000, "rounds",
+            "rollouts after which seeding makes do with what is there"),
+    INTEGER(references, "6", 1, 64, "tasks", "stored tasks shown to a proposer (K)"),
+    INTEGER(estimate_samples, "8", 1, 256, "samples",
+            "answers from which a new task's success rate is estimated (G)"),
+    INTEGER(proposals_per_prompt, "1", 1, 256, "proposals",
+            "that share one prompt and its references"),
+    INTEGER(induction_inputs, "6", 2, 32, "inputs",
+            "of an induction task: half given, half hidden (N)"),
+    INTEGER(buffer_cap, "16384", 0, 1e9, "tasks",
+            "of each kind that can be drawn, the oldest go first; 0: no limit"),
+
+    /* rollout */
+    INTEGER(max_prompt_tokens, "1024", 16, 1e6, "tokens", "longest prompt"),
+    INTEGER(max_response_tokens, "128", 1, 1e6, "tokens", "longest response of any kind"),
+    INTEGER(max_answer_tokens, "64", 1, 1e6, "tokens",
+            "longest answer of a deduction or abduction solver"),
+    NUMBER(temperature, "1.0", 0.01, 100, "", "logits are divided by it"),
+    NUMBER(top_p, "1.0", 0.01, 1, "", "share of probability that is drawn from; 1: all"),
+    INTEGER(top_k, "0", 0, 1e6, "tokens", "likeliest tokens that are drawn from; 0: all"),
+    INTEGER(streams, "64", 1, 4096, "sequences", "decoded together at most"),
+    INTEGER(kv_tokens, "0", 0, 1e9, "tokens",
+            "of key-value cache; 0: as many as one rollout can need"),
+
+    /* learning */
+    {FIELD(advantage), .kind = AZR_OPTION_IS_CHOICE, .initial = "token",
+     .choices = {"token", "sequence"}, .unit = "",
+     .help = "TRR++ whitens rewards over tokens or over sequences"},
+    NUMBER(propose_zero_reward, "-0.5", -1, 1, "",
+           "proposer's reward when nobody or everybody solves its task"),
+    NUMBER(learning_rate, "1e-6", 0, 1, "", "of AdamW"),
+    NUMBER(weight_decay, "0.01", 0, 1, "", "of AdamW, decoupled"),
+    NUMBER(adam_beta1, "0.9", 0, 0.999999, "", "decay of the first moment"),
+    NUMBER(adam_beta2, "0.999", 0, 0.999999, "", "decay of the second moment"),
+    NUMBER(adam_eps, "1e-8", 1e-30, 1, "", "added to the root of the second moment"),
+    NUMBER(grad_clip, "1.0", 1e-6, 1e6, "", "largest global gradient norm"),
+    NUMBER(entropy_coef, "0.001", 0, 10, "", "weight of the entropy bonus"),
+    INTEGER(micro_batch_tokens, "2048", 16, 1e8, "tokens", "that go forward and backward together"),
+
+    /* the run */
+    INTEGER(checkpoint_every, "10", 1, 1e9, "steps", "between checkpoints"),
+    INTEGER(keep_checkpoints, "2", 1, 1e6, "checkpoints", "the newest that stay on disk"),
+    INTEGER(eval_every, "0", 0, 1e9, "steps", "between evaluations; 0: off"),
+
+    /* the sandbox */
+    INTEGER(exec_workers, "0", 0, 1024, "processes", "programs run at once; 0: one for each core"),
+    INTEGER(exec_cpu_ms, "1000", 10, 600000, "ms", "CPU time of one run of a program"),
+    INTEGER(exec_wall_ms, "5000", 10, 600000, "ms", "wall time of one run of a program"),
+    INTEGER(exec_memory_mb, "256", 16, 65536, "MB", "memory of one run of a program"),
+    INTEGER(exec_result_bytes, "2000", 16, 1 << 20, "bytes", "longest result of a program"),
+    {FIELD(exec_engine), .kind = AZR_OPTION_IS_TEXT, .initial = "fork", .choices = {"fork"},
+     .unit = "", .help = "how programs are run"},
+    {FIELD(exec_require), .kind = AZR_OPTION_IS_TEXT, .initial = "seccomp",
+     .choices = {"limits", "seccomp", "namespaces"}, .unit = "",
+     .help = "weakest protection that is accepted; the strongest there is gets used"},
+};
+
+const size_t azr_config__n_options = AZR_COUNT(azr_config__options);

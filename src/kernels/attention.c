@@ -1,0 +1,143 @@
+/* attention.c: the front door of attention: cuts queries into jobs for threads. Forward jobs write
+ * different rows; a backward job owns one kv head of one tree, so that gradients of shared keys are
+ * added in one order. */
+#include "base/check.h"
+#include "base/memory.h"
+#include "kernels/table.h"
+
+static int64_t max64(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+int64_t azr_kernels__attention_scratch(const azr_attention_shape *shape, int64_t n_keys)
+{
+    /* A block of keys and one of values, transposed; scores of all keys and gradients of scores of
+     * one block for AZR_ATTENTION_PAIRS rows; some rows of statistics. */
+    int64_t n_blocks = (n_keys + AZR_ATTENTION_KEYS - 1) / AZR_ATTENTION_KEYS;
+    return 2 * AZR_ATTENTION_KEYS * shape->d_head +
+           (n_blocks + 1) * AZR_ATTENTION_KEYS * AZR_ATTENTION_PAIRS + 4 * AZR_ATTENTION_PAIRS;
+}
+
+/* Spans must reach as far as the last row looks. */
+static int64_t check_query(const azr_attention_query *query)
+{
+    int64_t n_keys = 0, n_seen = query->first_position + query->n_rows;
+    for (int64_t i = 0; i < query->n_spans; i++)
+        n_keys += query->spans[i].n;
+    AZR_CHECK(n_keys >= n_seen);
+    return n_seen;
+}
+
+static int64_t check_queries(const azr_attention_shape *shape, const azr_attention_query *queries,
+                             int64_t n_queries)
+{
+    int64_t n_keys = 0;
+    AZR_CHECK(shape->n_kv_heads > 0 && shape->n_heads % shape->n_kv_heads == 0);
+    for (int64_t i = 0; i < n_queries; i++)
+        n_keys = max64(n_keys, check_query(&queries[i]));
+    return n_keys;
+}
+
+static float *scratch_alloc(const azr_attention_shape *shape, int64_t n_keys)
+{
+    float *scratch =
+        azr_try_alloc_aligned((size_t)azr_kernels__attention_scratch(shape, n_keys), sizeof(float));
+    AZR_CHECK(scratch != NULL);
+    return scratch;
+}
+
+typedef struct forward_job {
+    const azr_attention_query *query;
+    int64_t i_begin, i_end;
+} forward_job;
+
+/* Jobs of about AZR_ATTENTION_PAIRS pairs; returns their number, writes them where jobs is given. */
+static int64_t list_forward_jobs(const azr_attention_shape *shape,
+                                 const azr_attention_query *queries, int64_t n_queries,
+                                 forward_job *jobs)
+{
+    int64_t n_jobs = 0;
+    int64_t step = max64(1, AZR_ATTENTION_PAIRS * shape->n_kv_heads / shape->n_heads);
+    for (int64_t i = 0; i < n_queries; i++) {
+        int64_t n = queries[i].n_rows;
+        for (int64_t begin = 0; begin < n; begin += step, n_jobs++) {
+            forward_job job = {&queries[i], begin, begin + step < n ? begin + step : n};
+            if (jobs != NULL)
+                jobs[n_jobs] = job;
+        }
+    }
+    return n_jobs;
+}
+
+void azr_attention_forward(const azr_attention_shape *shape, const azr_attention_query *queries,
+                           int64_t n_queries, const float *q, int64_t q_stride, float *out)
+{
+    const azr_kernel_table *table = azr_kernels__table();
+    int64_t n_keys = check_queries(shape, queries, n_queries);
+    int64_t n_jobs = list_forward_jobs(shape, queries, n_queries, NULL), n_kv = shape->n_kv_heads;
+    if (n_jobs == 0)
+        return;
+    forward_job *jobs = azr_alloc((size_t)n_jobs, sizeof *jobs);
+    list_forward_jobs(shape, queries, n_queries, jobs);
+    int n_threads = n_jobs * n_kv > 1 ? azr_kernels_threads() : 1;
+#pragma omp parallel num_threads(n_threads)
+    {
+        float *scratch = scratch_alloc(shape, n_keys);
+#pragma omp for schedule(dynamic)
+        for (int64_t i = n_jobs * n_kv - 1; i >= 0; i--) {
+            const forward_job *job = &jobs[i / n_kv];
+            table->attention_forward(shape, job->query, job->i_begin, job->i_end, i % n_kv, q,
+                                     q_stride, out, scratch);
+        }
+        azr_free(scratch);
+    }
+    azr_free(jobs);
+}
+
+/* firsts[i]: index of the first query of the i-th tree; next[q]: the next query of q's tree, or -1.
+ * Returns the number of trees. */
+static int64_t list_trees(const azr_attention_query *queries, int64_t n_queries, int64_t *firsts,
+                          int64_t *lasts, int64_t *next)
+{
+    int64_t n_trees = 0;
+    for (int64_t i = 0; i < n_queries; i++) {
+        int64_t t = n_trees - 1;
+        next[i] = -1;
+        while (t >= 0 && queries[firsts[t]].tree != queries[i].tree)
+            t--;
+        if (t >= 0) {
+            next[lasts[t]] = i;
+            lasts[t] = i;
+        } else {
+            firsts[n_trees] = lasts[n_trees] = i;
+            n_trees++;
+        }
+    }
+    return n_trees;
+}
+
+void azr_attention_backward(const azr_attention_shape *shape, const azr_attention_query *queries,
+                            int64_t n_queries, const float *q, int64_t q_stride, const float *out,
+                            const float *dout, float *dq, int64_t dq_stride)
+{
+    const azr_kernel_table *table = azr_kernels__table();
+    azr_attention_gradients arrays = {q, out, dout, dq, q_stride, dq_stride};
+    int64_t n_keys = check_queries(shape, queries, n_queries), n_kv = shape->n_kv_heads;
+    if (n_queries == 0)
+        return;
+    int64_t *firsts = azr_alloc((size_t)n_queries * 3, sizeof *firsts);
+    int64_t *next = firsts + n_queries;
+    int64_t n_trees = list_trees(queries, n_queries, firsts, firsts + 2 * n_queries, next);
+    int n_threads = n_trees * n_kv > 1 ? azr_kernels_threads() : 1;
+#pragma omp parallel num_threads(n_threads)
+    {
+        float *scratch = scratch_alloc(shape, n_keys);
+#pragma omp for schedule(dynamic)
+        for (int64_t i = 0; i < n_trees * n_kv; i++)
+            for (int64_t j = firsts[i / n_kv]; j >= 0; j = next[j])
+                table->attention_backward(shape, &queries[j], i % n_kv, &arrays, scratch);
+        azr_free(scratch);
+    }
+    azr_free(firsts);
+}

@@ -1,0 +1,110 @@
+/* attention.c: softmax attention over spans of keys, plain loops. */
+#include "kernels/table.h"
+
+#include <math.h>
+
+/* The key (or value) rows of one kv head, walked by absolute position across spans. */
+typedef struct key_walk {
+    const azr_kv_span *span;
+    int64_t i; /* row inside the span */
+} key_walk;
+
+static key_walk walk_begin(const azr_attention_query *query)
+{
+    key_walk walk = {query->spans, 0};
+    return walk;
+}
+
+/* Steps over empty and finished spans; call before each use. */
+static const azr_kv_span *walk_span(key_walk *walk)
+{
+    while (walk->i >= walk->span->n) {
+        walk->span++;
+        walk->i = 0;
+    }
+    return walk->span;
+}
+
+static float dot(int64_t n, const float *a, const float *b)
+{
+    float sum = 0;
+    for (int64_t i = 0; i < n; i++)
+        sum += a[i] * b[i];
+    return sum;
+}
+
+/* probs[j] = softmax over positions 0 .. n_keys - 1 of scale q k_j. */
+static void probabilities(const azr_attention_shape *shape, const azr_attention_query *query,
+                          int64_t n_keys, int64_t i_kv, const float *q, float *probs)
+{
+    key_walk walk = walk_begin(query);
+    float max = -INFINITY, sum = 0;
+    for (int64_t j = 0; j < n_keys; j++, walk.i++) {
+        const azr_kv_span *span = walk_span(&walk);
+        const float *k = span->k + walk.i * span->stride + i_kv * shape->d_head;
+        probs[j] = shape->scale * dot(shape->d_head, q, k);
+        max = probs[j] > max ? probs[j] : max;
+    }
+    for (int64_t j = 0; j < n_keys; j++) {
+        probs[j] = expf(probs[j] - max);
+        sum += probs[j];
+    }
+    for (int64_t j = 0; j < n_keys; j++)
+        probs[j] /= sum;
+}
+
+void azr_kernels__attention_forward_ref(const azr_attention_shape *shape,
+                                        const azr_attention_query *query, int64_t i_begin,
+                                        int64_t i_end, int64_t i_kv, const float *q,
+                                        int64_t q_stride, float *out, float *scratch)
+{
+    int64_t d = shape->d_head, group = shape->n_heads / shape->n_kv_heads;
+    for (int64_t i = i_begin; i < i_end; i++) {
+        for (int64_t h = i_kv * group; h < (i_kv + 1) * group; h++) {
+            int64_t row = query->first_row + i, n_keys = query->first_position + i + 1;
+            float *o = out + (row * shape->n_heads + h) * d;
+            probabilities(shape, query, n_keys, i_kv, q + row * q_stride + h * d, scratch);
+            for (int64_t e = 0; e < d; e++)
+                o[e] = 0;
+            key_walk walk = walk_begin(query);
+            for (int64_t j = 0; j < n_keys; j++, walk.i++) {
+                const azr_kv_span *span = walk_span(&walk);
+                const float *v = span->v + walk.i * span->stride + i_kv * d;
+                for (int64_t e = 0; e < d; e++)
+                    o[e] += scratch[j] * v[e];
+            }
+        }
+    }
+}
+
+/* With P = softmax(S), S = scale q Kᵀ, out = P V and D = dout . out:
+ * dV_j += P_j dout, dS_j = P_j (dout . v_j - D), dq = scale sum dS_j k_j, dK_j += scale dS_j q. */
+void azr_kernels__attention_backward_ref(const azr_attention_shape *shape,
+                                         const azr_attention_query *query, int64_t i_kv,
+                                         const azr_attention_gradients *arrays, float *scratch)
+{
+    int64_t d = shape->d_head, group = shape->n_heads / shape->n_kv_heads;
+    for (int64_t i = 0; i < query->n_rows; i++) {
+        for (int64_t h = i_kv * group; h < (i_kv + 1) * group; h++) {
+            int64_t row = query->first_row + i, n_keys = query->first_position + i + 1;
+            const float *q = arrays->q + row * arrays->q_stride + h * d;
+            const float *dout = arrays->dout + (row * shape->n_heads + h) * d;
+            float *dq = arrays->dq + row * arrays->dq_stride + h * d;
+            float shift = dot(d, dout, arrays->out + (row * shape->n_heads + h) * d);
+            probabilities(shape, query, n_keys, i_kv, q, scratch);
+            for (int64_t e = 0; e < d; e++)
+                dq[e] = 0;
+            key_walk walk = walk_begin(query);
+            for (int64_t j = 0; j < n_keys; j++, walk.i++) {
+                const azr_kv_span *span = walk_span(&walk);
+                int64_t at = walk.i * span->stride + i_kv * d;
+                float ds = scratch[j] * (dot(d, dout, span->v + at) - shift) * shape->scale;
+                for (int64_t e = 0; e < d; e++) {
+                    span->dv[at + e] += scratch[j] * dout[e];
+                    span->dk[at + e] += ds * q[e];
+                    dq[e] += ds * span->k[at + e];
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,273 @@
+/* cmd_info.c: azr info: what a model file or a run directory holds. */
+#include "app/cmd.h"
+
+#include "azr/buffer.h"
+#include "azr/config.h"
+#include "azr/formats.h"
+#include "azr/model.h"
+#include "azr/tokenizer.h"
+#include "azr/train.h"
+
+#include "base/check.h"
+#include "base/files.h"
+#include "base/memory.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static double mebibytes(size_t bytes)
+{
+    return (double)bytes / (1024 * 1024);
+}
+
+/* --- a model ---------------------------------------------------------------------------------- */
+
+static void print_shape(const azr_model_shape *shape)
+{
+    printf("  family             %s\n", azr_family_name(shape->family));
+    printf("  layers             %lld, d_model %lld, d_ff %lld\n", (long long)shape->n_layers,
+           (long long)shape->d_model, (long long)shape->d_ff);
+    printf("  attention          %lld heads of %lld, %lld key-value heads%s%s\n",
+           (long long)shape->n_heads, (long long)shape->d_head, (long long)shape->n_kv_heads,
+           shape->qkv_bias ? ", biases" : "", shape->qk_norm ? ", q/k norm" : "");
+    printf("  positions          %lld, rope theta %g%s\n", (long long)shape->max_seq_len,
+           (double)shape->rope_theta, shape->rope_scaled ? " (scaled as llama3)" : "");
+    printf("  vocabulary         %lld, %s\n", (long long)shape->n_vocab,
+           shape->tied_embeddings ? "embedding and LM head tied" : "LM head of its own");
+}
+
+/* Tensors by type: how many, how many elements, how many bytes. */
+static void print_tensors(const azr_weights_file *file)
+{
+    enum { N_TYPES = AZR_TENSOR_Q6_K + 1 };
+    struct {
+        size_t n, n_bytes;
+        int64_t n_elements;
+    } types[N_TYPES] = {0};
+    int64_t n_elements = 0;
+    size_t n_bytes = 0;
+    for (size_t i = 0; i < azr_weights_count(file); i++) {
+        const azr_tensor *tensor = azr_weights_at(file, i);
+        AZR_CHECK((size_t)tensor->type < N_TYPES);
+        types[tensor->type].n++;
+        types[tensor->type].n_elements += tensor->n_elements;
+        types[tensor->type].n_bytes += tensor->n_bytes;
+        n_elements += tensor->n_elements;
+        n_bytes += tensor->n_bytes;
+    }
+    printf("  on disk            %s: %zu tensors, %lld elements, %.1f MiB\n",
+           azr_weights_is_gguf(file) ? "GGUF" : "safetensors", azr_weights_count(file),
+           (long long)n_elements, mebibytes(n_bytes));
+    for (int type = 0; type < N_TYPES; type++)
+        if (types[type].n > 0)
+            printf("    %-6s           %zu tensors, %lld elements, %.1f MiB\n",
+                   azr_tensor_type_name((azr_tensor_type)type), types[type].n,
+                   (long long)types[type].n_elements, mebibytes(types[type].n_bytes));
+}
+
+static void print_tokenizer(const azr_tokenizer *tokenizer)
+{
+    int32_t eos[8];
+    size_t n_eos = azr_tokenizer_eos(tokenizer, eos, AZR_COUNT(eos));
+    printf("  tokenizer          %d ids; a text ends with", azr_tokenizer_size(tokenizer));
+    for (size_t i = 0; i < n_eos && i < AZR_COUNT(eos); i++) {
+        size_t size;
+        printf(" %s (%d)", azr_tokenizer_bytes(tokenizer, eos[i], &size), eos[i]);
+    }
+    int32_t bos = azr_tokenizer_bos(tokenizer);
+    if (bos >= 0) {
+        size_t size;
+        printf("; begins with %s (%d)\n", azr_tokenizer_bytes(tokenizer, bos, &size), bos);
+    } else {
+        printf("; begins with nothing\n");
+    }
+    printf("  chat template      %s\n",
+           azr_tokenizer_chat_template(tokenizer) != NULL ? "yes" : "none");
+}
+
+static void print_memory(const azr_model_shape *shape)
+{
+    enum { STREAMS = 64, TOKENS = 2048 };
+    azr_model_memory f32 = azr_model_plan(shape, AZR_DTYPE_F32, TOKENS, STREAMS, TOKENS);
+    azr_model_memory bf16 = azr_model_plan(shape, AZR_DTYPE_BF16, TOKENS, STREAMS, TOKENS);
+    printf("  parameters         %.1f million, %.1f MiB as f32\n",
+           (double)(f32.weights / sizeof(float)) / 1e6, mebibytes(f32.weights));
+    printf("  to generate        %.0f MiB (f32), %.0f MiB (bf16), with 64 streams and 2048 tokens "
+           "of cache\n",
+           mebibytes(f32.weights + f32.compute + f32.kv + f32.scratch),
+           mebibytes(bf16.weights + bf16.compute + bf16.kv + bf16.scratch));
+    printf("  to train, more     %.0f MiB of gradients and moments, %.0f MiB of activations for "
+           "2048 tokens\n",
+           mebibytes(3 * f32.gradients), mebibytes(f32.activations));
+}
+
+static azr_status show_model(const char *path, azr_error *error)
+{
+    azr_model_shape shape;
+    azr_weights_file *file = NULL;
+    azr_tokenizer *tokenizer = NULL;
+    azr_status status = azr_model_read_shape(path, &shape, error);
+    if (status == AZR_OK)
+        status = azr_weights_open(path, &file, error);
+    if (status == AZR_OK)
+        status = azr_tokenizer_open(path, &tokenizer, error);
+    if (status == AZR_OK) {
+        printf("model %s\n", azr_weights_path(file));
+        print_shape(&shape);
+        print_memory(&shape);
+        print_tensors(file);
+        print_tokenizer(tokenizer);
+    }
+    azr_tokenizer_destroy(tokenizer);
+    azr_weights_close(file);
+    return status;
+}
+
+/* --- a run ------------------------------------------------------------------------------------ */
+
+static azr_status print_tasks(const char *path, azr_error *error)
+{
+    azr_buffer *buffer = NULL;
+    azr_status status = azr_buffer_open_read_only(path, &buffer, error);
+    if (status != AZR_OK)
+        return status;
+    int64_t step = 0;
+    status = azr_buffer_last_step(buffer, &step, error);
+    if (status == AZR_OK)
+        printf("  steps done         %lld\n", (long long)step);
+    for (int kind = 0; status == AZR_OK && kind < AZR_N_KINDS; kind++) {
+        int64_t n = 0, n_seeds = 0;
+        status = azr_buffer_count(buffer, (azr_kind)kind, -1, &n, error);
+        if (status == AZR_OK)
+            status = azr_buffer_count(buffer, (azr_kind)kind, 0, &n_seeds, error);
+        if (status == AZR_OK)
+            printf("  %-18s %lld tasks, %lld of them seeds\n", azr_kind_name((azr_kind)kind),
+                   (long long)n, (long long)n_seeds);
+    }
+    azr_buffer_close(buffer);
+    return status;
+}
+
+/* The last line of metrics.jsonl: all its numbers. Silent when there is none. */
+static void print_last_metrics(const char *path)
+{
+    FILE *file = fopen(path, "re");
+    if (file == NULL)
+        return;
+    char *line = NULL, *last = NULL;
+    size_t capacity = 0;
+    for (ssize_t n; (n = getline(&line, &capacity, file)) > 0;) {
+        azr_free(last);
+        last = azr_copy_text(line, (size_t)n);
+    }
+    json_t *object = last != NULL ? json_loads(last, 0, NULL) : NULL;
+    const char *key;
+    json_t *value;
+    if (json_is_object(object))
+        printf("  last step's numbers\n");
+    json_object_foreach(object, key, value)
+    {
+        if (json_is_number(value))
+            printf("    %-32s %g\n", key, json_number_value(value));
+        else if (json_is_string(value))
+            printf("    %-32s %s\n", key, json_string_value(value));
+    }
+    json_decref(object);
+    azr_free(last);
+    free(line);
+    fclose(file);
+}
+
+static void print_config(const azr_config *config)
+{
+    printf("  model              %s\n", config->model);
+    printf("  template           %s, kinds %s\n", config->template, config->kinds);
+    printf("  steps              %lld of %lld prompts for each role and kind\n",
+           (long long)config->total_steps, (long long)config->batch_size);
+    printf("  learning rate      %g, temperature %g, seed %lld\n", config->learning_rate,
+           config->temperature, (long long)config->seed);
+}
+
+static azr_status show_run(const char *directory, azr_error *error)
+{
+    char *config_path = azr_path_join(directory, "config.yaml");
+    char *buffer_path = azr_path_join(directory, "run.db");
+    char *metrics_path = azr_path_join(directory, "metrics.jsonl");
+    azr_config config;
+    azr_config_init(&config);
+    azr_status status = azr_config_load(&config, config_path, error);
+    if (status == AZR_OK) {
+        printf("run %s\n", directory);
+        print_config(&config);
+        status = print_tasks(buffer_path, error);
+    }
+    if (status == AZR_OK) {
+        int64_t step = 0;
+        azr_error none;
+        char *checkpoint = azr_checkpoint_newest(directory, &step, &none);
+        if (checkpoint != NULL)
+            printf("  newest checkpoint  %s (step %lld)\n", checkpoint, (long long)step);
+        else
+            printf("  newest checkpoint  none yet\n");
+        azr_free(checkpoint);
+        print_last_metrics(metrics_path);
+    }
+    azr_config_deinit(&config);
+    azr_free(metrics_path);
+    azr_free(buffer_path);
+    azr_free(config_path);
+    return status;
+}
+
+/* A run is a folder with config.yaml. */
+static bool is_run(const char *path)
+{
+    char *config_path = azr_path_join(path, "config.yaml");
+    bool is = azr_file_exists(config_path);
+    azr_free(config_path);
+    return is;
+}
+
+static azr_status run(int argc, char **argv, azr_error *error)
+{
+    const char *path = NULL, *model = NULL;
+    size_t n = 0;
+    int64_t threads = 0;
+    const azr_option rows[] = {
+        {.name = "model",
+         .letter = 'm',
+         .type = AZR_OPTION_TEXT,
+         .value = &model,
+         .argument = "PATH",
+         .help = "the same as the bare argument"},
+        {.name = "threads",
+         .letter = 't',
+         .type = AZR_OPTION_INTEGER,
+         .value = &threads,
+         .argument = "N",
+         .help = "accepted as everywhere; nothing is computed here",
+         .max = 1024},
+    };
+    const azr_usage usage = {
+        .synopsis = "azr info MODEL|RUN",
+        .about = "Says what a model (folder or .gguf file) or the folder of a run holds.\n",
+        .options = rows,
+        .n_options = AZR_COUNT(rows),
+        .operands = &path,
+        .max_operands = 1,
+        .n_operands = &n,
+    };
+    bool help;
+    azr_status status = azr_options_parse(&usage, argc, argv, &help, error);
+    if (status != AZR_OK || help)
+        return status;
+    if ((path == NULL) == (model == NULL))
+        return azr_error_set(error, AZR_ERROR_INPUT, "info needs one model or run to look at");
+    if (path == NULL)
+        path = model;
+    return is_run(path) ? show_run(path, error) : show_model(path, error);
+}
+
+const azr_command azr_cmd_info = {
+    .name = "info", .summary = "what a model or a run holds", .run = run};

@@ -1,0 +1,123 @@
+/* engine.c: from settings to an opened model, tokenizer and sandbox. */
+#include "app/engine.h"
+
+#include <omp.h>
+#include <string.h>
+
+void azr_settings_init(azr_settings *settings)
+{
+    *settings = (azr_settings){.dtype = "auto"};
+    azr_config_init(&settings->config);
+}
+
+void azr_settings_deinit(azr_settings *settings)
+{
+    azr_config_deinit(&settings->config);
+}
+
+/* key = text, as if it stood in a config file. */
+static azr_status assign(azr_config *config, const char *key, const char *text, azr_error *error)
+{
+    azr_strbuf assignment = {0};
+    azr_strbuf_printf(&assignment, "%s=%s", key, text);
+    azr_status status = azr_config_set(config, assignment.data, error);
+    azr_strbuf_deinit(&assignment);
+    return status;
+}
+
+azr_status azr_settings_apply(azr_settings *settings, azr_error *error)
+{
+    azr_status status = assign(&settings->config, "dtype", settings->dtype, error);
+    if (status != AZR_OK)
+        return azr_error_set(error, status, "option --dtype must be f32, bf16 or auto, not '%.64s'",
+                             settings->dtype);
+    if (settings->model != NULL)
+        status = assign(&settings->config, "model", settings->model, error);
+    for (size_t i = 0; status == AZR_OK && i < settings->assignments.n; i++)
+        status = azr_config_set(&settings->config, settings->assignments.texts[i], error);
+    if (status == AZR_OK && settings->config.model[0] == '\0')
+        status = azr_error_set(error, AZR_ERROR_INPUT,
+                               "no model given: -m needs a folder or a .gguf file");
+    return status;
+}
+
+azr_status azr_engine_start(const azr_config *config, azr_error *error)
+{
+    azr_status status = azr_kernels_init(error);
+    if (status == AZR_OK)
+        azr_kernels_set_threads(config->threads > 0 ? (int)config->threads : omp_get_num_procs());
+    return status;
+}
+
+azr_status azr_engine_open(const azr_config *config, azr_engine *out_engine, azr_error *error)
+{
+    azr_engine engine = {0};
+    azr_status status = azr_engine_start(config, error);
+    if (status == AZR_OK)
+        status = azr_tokenizer_open(config->model, &engine.tokenizer, error);
+    if (status == AZR_OK)
+        status = azr_model_open(config->model, (azr_dtype)config->dtype, &engine.model, error);
+    if (status == AZR_OK) {
+        int64_t n_vocab = azr_model_get_shape(engine.model)->n_vocab;
+        int32_t n_ids = azr_tokenizer_size(engine.tokenizer);
+        if (n_ids > n_vocab)
+            status = azr_error_set(error, AZR_ERROR_INPUT,
+                                   "%s: its tokenizer has %d ids, its embedding only %lld",
+                                   config->model, n_ids, (long long)n_vocab);
+    }
+    if (status != AZR_OK)
+        azr_engine_close(&engine);
+    *out_engine = engine;
+    return status;
+}
+
+void azr_engine_close(azr_engine *engine)
+{
+    azr_model_destroy(engine->model);
+    azr_tokenizer_destroy(engine->tokenizer);
+    *engine = (azr_engine){0};
+}
+
+azr_status azr_settings_executor(const azr_config *config, azr_executor **out_executor,
+                                 azr_error *error)
+{
+    azr_executor_options options = azr_executor_default_options();
+    options.engine = config->exec_engine;
+    options.n_workers = (int)config->exec_workers;
+    if (strcmp(config->exec_require, "limits") == 0)
+        options.required = AZR_EXEC_LEVEL_LIMITS;
+    else if (strcmp(config->exec_require, "namespaces") == 0)
+        options.required = AZR_EXEC_LEVEL_NAMESPACES;
+    else
+        options.required = AZR_EXEC_LEVEL_SECCOMP;
+    return azr_executor_create(&options, out_executor, error);
+}
+
+azr_exec_limits azr_settings_limits(const azr_config *config)
+{
+    azr_exec_limits limits = azr_exec_default_limits();
+    limits.cpu_ms = (int)config->exec_cpu_ms;
+    limits.wall_ms = (int)config->exec_wall_ms;
+    limits.memory_mb = (int)config->exec_memory_mb;
+    limits.result_bytes = (int)config->exec_result_bytes;
+    return limits;
+}
+
+azr_rollout_request azr_settings_request(const azr_config *config, const int32_t *tokens,
+                                         size_t n_tokens, const char *const *stops,
+                                         size_t n_samples, uint32_t first_sequence)
+{
+    return (azr_rollout_request){
+        .tokens = tokens,
+        .n_tokens = n_tokens,
+        .stops = stops,
+        .n_samples = n_samples,
+        .max_tokens = (size_t)config->max_response_tokens,
+        .temperature = (float)config->temperature,
+        .top_p = (float)config->top_p,
+        .top_k = (int32_t)config->top_k,
+        .key = {.seed = (uint64_t)config->seed,
+                .purpose = AZR_RNG_SAMPLE,
+                .sequence = first_sequence},
+    };
+}

@@ -1,4 +1,4 @@
-# azr: targets are deps, build, run, test, check, bench, install, clean.
+# azr: make run, make test and the rest; `make help` lists the targets.
 # BUILD=<dir> builds elsewhere; SANITIZE=1 builds with address and undefined-behaviour sanitizers.
 
 BUILD ?= build
@@ -6,12 +6,13 @@ PREFIX ?= /usr/local
 CC = gcc
 WARN = -Wall -Wextra -Wshadow -Wpointer-arith -Wstrict-prototypes -Wmissing-prototypes -Wvla -Werror
 OPT = -O3 -g -fno-math-errno
-PKGS = jansson yaml-0.1 libpcre2-8 libutf8proc sqlite3 libseccomp
-PYTHON_CONFIG = /usr/bin/python3-config
-CPPFLAGS += -Iinclude -Isrc -D_GNU_SOURCE -MMD -MP $(shell pkg-config --cflags $(PKGS)) \
-    $(patsubst -I%,-isystem %,$(shell $(PYTHON_CONFIG) --includes))
+PKGS = jansson yaml-0.1 libpcre2-8 libutf8proc sqlite3 libseccomp python3-embed
+# Asked only when something is compiled: on a fresh machine pkg-config comes with `make deps`.
+PKG_CFLAGS = $(eval PKG_CFLAGS := $(patsubst -I%,-isystem %,$(shell pkg-config --cflags $(PKGS))))$(PKG_CFLAGS)
+PKG_LIBS = $(eval PKG_LIBS := $(shell pkg-config --libs $(PKGS)))$(PKG_LIBS)
+CPPFLAGS += -Iinclude -Isrc -D_GNU_SOURCE -MMD -MP $(PKG_CFLAGS)
 CFLAGS += -std=c11 $(OPT) $(WARN) -fopenmp -pthread
-LIBS = -ldnnl $(shell pkg-config --libs $(PKGS)) $(shell $(PYTHON_CONFIG) --ldflags --embed) -lm -lgomp
+LIBS = -ldnnl $(PKG_LIBS) -lm -lgomp
 ifdef SANITIZE
 OPT = -O1 -g -fno-omit-frame-pointer
 CFLAGS += -fsanitize=address,undefined -fno-sanitize-recover=undefined
@@ -26,8 +27,11 @@ TEST_SOURCES := $(wildcard tests/*/test_*.c)
 TEST_SUPPORT := $(wildcard tests/support/*.c)
 TESTS := $(TEST_SOURCES:tests/%.c=$(BUILD)/tests/%)
 
+# --- building -------------------------------------------------------------------------------------
+
 all: build
 build: $(BUILD)/azr
+tests: $(TESTS)
 
 # The kernels are written once and built for each instruction set; azr picks at start-up.
 $(BUILD)/src/kernels/%_avx2.o: CFLAGS += -mavx2 -mfma -mf16c
@@ -48,12 +52,67 @@ $(BUILD)/tests/%: $(BUILD)/tests/%.o $(TEST_SUPPORT:%.c=$(BUILD)/%.o) $(BUILD)/l
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LIBS) -lcmocka -o $@
 
-tests: $(TESTS)
+# --- for people -----------------------------------------------------------------------------------
+# These call make again for each stage, so that a later stage sees what an earlier one installed.
+
+JOBS := $(shell nproc)
+AGAIN = $(MAKE) --no-print-directory -j$(JOBS) BUILD=$(BUILD)
+MODEL = smollm2-135m
+CONFIG = configs/smollm2-135m.yaml
+# What makes the first run short; the config file alone trains for longer.
+SHORT = --set total_steps=4 --set batch_size=8 --set seed_tasks=16 --set estimate_samples=4 \
+    --set checkpoint_every=2
+
+help:
+	@echo 'make run      install packages, build, fetch $(MODEL), train it for 4 steps'
+	@echo 'make test     install packages, build, fetch $(MODEL), run all tests'
+	@echo 'make check    format, clang-tidy, layers, limits, all tests under sanitizers'
+	@echo 'make bench    the speed of this machine, and the share of it that azr reaches'
+	@echo 'make build    build/azr          make deps   only the packages'
+	@echo 'make fuzz     longer fuzzing     make install PREFIX=/usr/local     make clean'
+
+deps:
+	@tools/install_packages.sh build
+
+run:
+	@$(MAKE) --no-print-directory deps
+	@$(AGAIN) build
+	@tools/fetch_model.sh $(MODEL)
+	$(BUILD)/azr train --config $(CONFIG) $(SHORT)
+
+test:
+	@$(MAKE) --no-print-directory deps
+	@$(AGAIN) build tests
+	@tools/fetch_model.sh $(MODEL)
+	@BUILD=$(BUILD) tools/run_tests.sh $(sort $(TESTS))
+
+check:
+	@tools/install_packages.sh check
+	@tools/check_format.sh
+	@tools/check_layers.sh
+	@tools/check_limits.sh
+	@CPPFLAGS="$(subst -MMD -MP,,$(CPPFLAGS))" tools/check_tidy.sh
+	@$(AGAIN) build tests
+	@$(MAKE) --no-print-directory -j$(JOBS) SANITIZE=1 BUILD=$(BUILD)/sanitize check_sanitized
+
+# Real models are left out here: tests with small random ones walk the same code.
+check_sanitized: build tests
+	@BUILD=$(BUILD) AZR_MODELS=$(BUILD)/no-models TEST_TIMEOUT=600 \
+	    LSAN_OPTIONS=suppressions=tools/lsan.supp:print_suppressions=0 \
+	    tools/run_tests.sh $(sort $(TESTS))
+
+bench: build
+	$(BUILD)/azr bench limit
+	$(BUILD)/azr bench decode -m models/$(MODEL)
+	$(BUILD)/azr bench train -m models/$(MODEL)
+
+install: build
+	install -D -m 755 $(BUILD)/azr $(DESTDIR)$(PREFIX)/bin/azr
 
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all build tests clean
+.PHONY: all build tests help deps run test check check_sanitized bench install clean
 .SECONDARY:
 
 -include $(OBJECTS:.o=.d) $(TEST_SOURCES:%.c=$(BUILD)/%.d)

@@ -57,8 +57,8 @@ typedef struct azr_usage {
 } azr_usage;
 
 /* Reads argv[1..]. Accepts --name VALUE, --name=VALUE, -x VALUE, -xVALUE, and -- before operands.
- * --help (or -h) prints the help to the standard output and sets *out_help: the command then returns
- * AZR_OK at once. Errors name the option, and for an unknown one the nearest. */
+ * --help (or -h) prints the help to the standard output and sets *out_help: the command then
+ * returns AZR_OK at once. Errors name the option, and for an unknown one the nearest. */
 azr_status azr_options_parse(const azr_usage *usage, int argc, char **argv, bool *out_help,
                              azr_error *error);
 

@@ -40,7 +40,8 @@ typedef struct proposing {
 } proposing;
 
 /* What the proposer is shown: tasks of --from, the newest last, else the identity. An induction
- * proposer is shown induction tasks and a program: the last triplet of --from, else the identity. */
+ * proposer is shown induction tasks and a program: the last triplet of --from, else the identity.
+ */
 static azr_status prepare(proposing *p, azr_error *error)
 {
     const azr_config *config = &p->options->settings.config;

@@ -1,5 +1,5 @@
-/* engine.h: what the commands that use a model share: their common options, and the opened model with
- * its tokenizer. */
+/* engine.h: what the commands that use a model share: their common options, and the opened model
+ * with its tokenizer. */
 #ifndef AZR_APP_ENGINE_H
 #define AZR_APP_ENGINE_H
 

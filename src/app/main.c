@@ -75,7 +75,8 @@ int main(int argc, char **argv)
         print_help();
     else
         status = run_command(argc, argv, &error);
-    /* Output that did not reach its file is an error too: a full disk must not look like success. */
+    /* Output that did not reach its file is an error too: a full disk must not look like success.
+     */
     if ((fflush(stdout) != 0 || ferror(stdout)) && status == AZR_OK)
         status = azr_error_set(&error, AZR_ERROR_IO, "cannot write to the standard output: %s",
                                strerror(errno));

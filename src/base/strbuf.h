@@ -4,9 +4,9 @@
 
 #include <stddef.h>
 
+/* data is never NULL after the first append; azr_strbuf_text serves a text that may be empty. */
 typedef struct azr_strbuf {
-    char *
-        data; /* never NULL after the first append; use azr_strbuf_text for a text that may be empty */
+    char *data;
     size_t size, capacity;
 } azr_strbuf;
 

@@ -1,5 +1,5 @@
-/* yaml.c: reads a config file: YAML, a flat map of scalars (and lists of words), by libyaml's events,
- * so that every error can say its line. */
+/* yaml.c: reads a config file: YAML, a flat map of scalars (and lists of words), by libyaml's
+ * events, so that every error can say its line. */
 #include "azr/config.h"
 
 #include "config/option.h"

@@ -92,7 +92,7 @@ static void print_memory(const azr_model_shape *shape)
     azr_model_memory f32 = azr_model_plan(shape, AZR_DTYPE_F32, TOKENS, STREAMS, TOKENS);
     azr_model_memory bf16 = azr_model_plan(shape, AZR_DTYPE_BF16, TOKENS, STREAMS, TOKENS);
     printf("  parameters         %.1f million, %.1f MiB as f32\n",
-           (double)(f32.weights / sizeof(float)) / 1e6, mebibytes(f32.weights));
+           (double)f32.weights / sizeof(float) / 1e6, mebibytes(f32.weights));
     printf("  to generate        %.0f MiB (f32), %.0f MiB (bf16), with 64 streams and 2048 tokens "
            "of cache\n",
            mebibytes(f32.weights + f32.compute + f32.kv + f32.scratch),

@@ -56,7 +56,7 @@ azr_status azr_file_map_open(const char *path, azr_file_map *out_map, azr_error 
 void azr_file_map_close(azr_file_map *map)
 {
     if (map->bytes != NULL)
-        munmap((void *)(uintptr_t)map->bytes, map->size);
+        munmap((void *)map->bytes, map->size);
     *map = (azr_file_map){0};
 }
 

@@ -18,17 +18,17 @@
 
 static int64_t *integer_of(const azr_config *config, const azr_config_option *option)
 {
-    return (int64_t *)((char *)(uintptr_t)config + option->offset);
+    return (int64_t *)((char *)config + option->offset);
 }
 
 static double *number_of(const azr_config *config, const azr_config_option *option)
 {
-    return (double *)((char *)(uintptr_t)config + option->offset);
+    return (double *)((char *)config + option->offset);
 }
 
 static char **text_of(const azr_config *config, const azr_config_option *option)
 {
-    return (char **)((char *)(uintptr_t)config + option->offset);
+    return (char **)((char *)config + option->offset);
 }
 
 /* Enums are stored as unsigned int or int: the same size, and choices count from 0. */
@@ -36,7 +36,7 @@ _Static_assert(sizeof(azr_advantage) == sizeof(int) && sizeof(azr_config_dtype) 
                "choices are read and written as int");
 static int *choice_of(const azr_config *config, const azr_config_option *option)
 {
-    return (int *)((char *)(uintptr_t)config + option->offset);
+    return (int *)((char *)config + option->offset);
 }
 
 static bool owns_text(const azr_config_option *option)

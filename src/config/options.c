@@ -7,19 +7,20 @@
 #define LARGEST 9007199254740991.0
 
 #define FIELD(name) #name, .offset = offsetof(azr_config, name)
-#define INTEGER(name, default_, min_, max_, unit_, help_)                                          \
-    {                                                                                              \
-        FIELD(name), .kind = AZR_OPTION_IS_INTEGER, .initial = default_, .min = min_, .max = max_, \
-                     .unit = unit_, .help = help_                                                  \
+#define INTEGER(name, default_, min_, max_, unit_, help_)                                 \
+    {                                                                                     \
+        FIELD(name), .kind = AZR_OPTION_IS_INTEGER, .initial = (default_), .min = (min_), \
+                     .max = (max_), .unit = (unit_), .help = (help_)                      \
     }
-#define NUMBER(name, default_, min_, max_, unit_, help_)                                          \
-    {                                                                                             \
-        FIELD(name), .kind = AZR_OPTION_IS_NUMBER, .initial = default_, .min = min_, .max = max_, \
-                     .unit = unit_, .help = help_                                                 \
+#define NUMBER(name, default_, min_, max_, unit_, help_)                                 \
+    {                                                                                    \
+        FIELD(name), .kind = AZR_OPTION_IS_NUMBER, .initial = (default_), .min = (min_), \
+                     .max = (max_), .unit = (unit_), .help = (help_)                     \
     }
-#define TEXT(name, default_, help_)                                                             \
-    {                                                                                           \
-        FIELD(name), .kind = AZR_OPTION_IS_TEXT, .initial = default_, .unit = "", .help = help_ \
+#define TEXT(name, default_, help_)                                                 \
+    {                                                                               \
+        FIELD(name), .kind = AZR_OPTION_IS_TEXT, .initial = (default_), .unit = "", \
+                     .help = (help_)                                                \
     }
 
 const azr_config_option azr_config__options[] = {

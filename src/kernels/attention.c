@@ -12,11 +12,11 @@ static int64_t max64(int64_t a, int64_t b)
 
 int64_t azr_kernels__attention_scratch(const azr_attention_shape *shape, int64_t n_keys)
 {
-    /* A block of keys and one of values, transposed; scores of all keys and gradients of scores of
-     * one block for AZR_ATTENTION_PAIRS rows; some rows of statistics. */
+    /* A block of keys or values, transposed, and pointers to its rows; for AZR_ATTENTION_PAIRS
+     * rows the scores of all keys and gradients of scores of one block. */
     int64_t n_blocks = (n_keys + AZR_ATTENTION_KEYS - 1) / AZR_ATTENTION_KEYS;
-    return 2 * AZR_ATTENTION_KEYS * shape->d_head +
-           (n_blocks + 1) * AZR_ATTENTION_KEYS * AZR_ATTENTION_PAIRS + 4 * AZR_ATTENTION_PAIRS;
+    return (AZR_ATTENTION_KEYS + 2) * shape->d_head +
+           (n_blocks + 1) * AZR_ATTENTION_KEYS * AZR_ATTENTION_PAIRS;
 }
 
 /* Spans must reach as far as the last row looks. */
@@ -34,6 +34,7 @@ static int64_t check_queries(const azr_attention_shape *shape, const azr_attenti
 {
     int64_t n_keys = 0;
     AZR_CHECK(shape->n_kv_heads > 0 && shape->n_heads % shape->n_kv_heads == 0);
+    AZR_CHECK(shape->n_heads / shape->n_kv_heads <= AZR_ATTENTION_PAIRS);
     for (int64_t i = 0; i < n_queries; i++)
         n_keys = max64(n_keys, check_query(&queries[i]));
     return n_keys;

@@ -1,22 +1,35 @@
-/* table_avx512.c: the AVX-512 level. */
+/* table_avx512.c: the AVX-512 level: the fragments of simd/, built with the instructions of this file. */
+#include "kernels/simd/vec_avx512.h"
+
 #include "kernels/table.h"
 
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernels/simd/attention.inc"
+#include "kernels/simd/exp.inc"
+#include "kernels/simd/logprob.inc"
+#include "kernels/simd/optimizer.inc"
+#include "kernels/simd/rows.inc"
+#include "kernels/simd/sample.inc"
+
 const azr_kernel_table azr_kernels__avx512 = {
-    .rmsnorm_forward = azr_kernels__rmsnorm_forward_ref,
-    .rmsnorm_backward = azr_kernels__rmsnorm_backward_ref,
-    .rope = azr_kernels__rope_ref,
-    .swiglu_forward = azr_kernels__swiglu_forward_ref,
-    .swiglu_backward = azr_kernels__swiglu_backward_ref,
-    .bias_forward = azr_kernels__bias_forward_ref,
-    .bias_backward = azr_kernels__bias_backward_ref,
-    .add = azr_kernels__add_ref,
-    .embedding_backward = azr_kernels__embedding_backward_ref,
-    .attention_forward = azr_kernels__attention_forward_ref,
-    .attention_backward = azr_kernels__attention_backward_ref,
-    .logprob_forward = azr_kernels__logprob_forward_ref,
-    .logprob_backward = azr_kernels__logprob_backward_ref,
-    .sample_token = azr_kernels__sample_token_ref,
-    .adamw = azr_kernels__adamw_ref,
-    .sum_squares = azr_kernels__sum_squares_ref,
-    .to_bf16 = azr_kernels__to_bf16_ref,
+    .rmsnorm_forward = rmsnorm_forward,
+    .rmsnorm_backward = rmsnorm_backward,
+    .rope = rope,
+    .swiglu_forward = swiglu_forward,
+    .swiglu_backward = swiglu_backward,
+    .bias_forward = bias_forward,
+    .bias_backward = bias_backward,
+    .add = add,
+    .embedding_backward = embedding_backward,
+    .attention_forward = attention_forward,
+    .attention_backward = attention_backward,
+    .logprob_forward = logprob_forward,
+    .logprob_backward = logprob_backward,
+    .sample_token = sample_token,
+    .adamw = adamw,
+    .sum_squares = sum_squares,
+    .to_bf16 = to_bf16,
 };

@@ -1,0 +1,277 @@
+/* Attention: the plain version's gradient against finite differences in double, every level against
+ * the plain one, and the exactness that everything above rests on: how keys are cut into spans, which
+ * rows are asked for together, and how many threads run changes no bit. */
+#include "../support/arrays.h"
+
+#include "azr/kernels.h"
+#include "kernels/table.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+/* --- finite differences --------------------------------------------------------------------------- */
+
+enum { N = 5, H = 4, K = 2, E = 3, Q_SIZE = N * H * E, KV_SIZE = N * K * E };
+
+/* Loss = dout . attention(q, k, v) of one segment of N tokens. */
+static double loss_of(const double *q, const double *k, const double *v, const float *dout)
+{
+    double loss = 0;
+    for (int i = 0; i < N; i++) {
+        for (int h = 0; h < H; h++) {
+            int g = h / (H / K);
+            double weights[N], total = 0;
+            for (int j = 0; j <= i; j++) {
+                double s = 0;
+                for (int e = 0; e < E; e++)
+                    s += q[(i * H + h) * E + e] * k[(j * K + g) * E + e];
+                weights[j] = exp((double)0.7F * s);
+                total += weights[j];
+            }
+            for (int j = 0; j <= i; j++)
+                for (int e = 0; e < E; e++)
+                    loss += dout[(i * H + h) * E + e] * weights[j] / total * v[(j * K + g) * E + e];
+        }
+    }
+    return loss;
+}
+
+/* Central differences with respect to x, which is one of q, k, v. */
+static void differences(double *x, int n, const double *q, const double *k, const double *v,
+                        const float *dout, float *gradient)
+{
+    for (int i = 0; i < n; i++) {
+        double kept = x[i], h = 1e-5;
+        x[i] = kept + h;
+        double above = loss_of(q, k, v, dout);
+        x[i] = kept - h;
+        double below = loss_of(q, k, v, dout);
+        x[i] = kept;
+        gradient[i] = (float)((above - below) / (2 * h));
+    }
+}
+
+static void test_gradient(void **state)
+{
+    (void)state;
+    setenv("AZR_CPU", "ref", 1);
+    assert_int_equal(azr_kernels_init(NULL), AZR_OK);
+    float *q = test_array(Q_SIZE, 1, 1), *k = test_array(KV_SIZE, 2, 1);
+    float *v = test_array(KV_SIZE, 3, 1), *dout = test_array(Q_SIZE, 4, 1);
+    float *out = test_array(Q_SIZE, 5, 0), *dq = test_array(Q_SIZE, 6, 1);
+    float *dk = test_array(KV_SIZE, 7, 0), *dv = test_array(KV_SIZE, 8, 0);
+    azr_attention_shape shape = {H, K, E, 0.7F};
+    azr_kv_span span = {k, v, dk, dv, K * E, N};
+    azr_attention_query query = {0, N, 0, &span, 1, 0};
+    azr_attention_forward(&shape, &query, 1, q, H * E, out);
+    azr_attention_backward(&shape, &query, 1, q, H * E, out, dout, dq, H * E);
+    double qd[Q_SIZE], kd[KV_SIZE], vd[KV_SIZE];
+    for (int i = 0; i < Q_SIZE; i++)
+        qd[i] = q[i];
+    for (int i = 0; i < KV_SIZE; i++) {
+        kd[i] = k[i];
+        vd[i] = v[i];
+    }
+    float expected[Q_SIZE];
+    differences(qd, Q_SIZE, qd, kd, vd, dout, expected);
+    assert_close(Q_SIZE, dq, expected, 3e-6, 1e-7);
+    differences(kd, KV_SIZE, qd, kd, vd, dout, expected);
+    assert_close(KV_SIZE, dk, expected, 3e-6, 1e-7);
+    differences(vd, KV_SIZE, qd, kd, vd, dout, expected);
+    assert_close(KV_SIZE, dv, expected, 3e-6, 1e-7);
+    test_arrays_end();
+    unsetenv("AZR_CPU");
+}
+
+/* --- a forest ---------------------------------------------------------------------------------------- */
+
+/* A root of `root` tokens and two leaves, as a model lays them out: q, k, v rows of all tokens one
+ * after the other; the leaves' spans list the root first. */
+typedef struct forest {
+    azr_attention_shape shape;
+    int64_t root, leaf, n_rows, q_stride, kv_stride;
+    float *q, *k, *v, *dk, *dv, *out, *dout, *dq;
+    azr_kv_span spans[3][2];
+    azr_attention_query queries[3];
+} forest;
+
+static forest make_forest(const azr_attention_shape *shape, int64_t root, int64_t leaf)
+{
+    forest f = {.shape = *shape, .root = root, .leaf = leaf, .n_rows = root + 2 * leaf};
+    int64_t d_q = shape->n_heads * shape->d_head, d_kv = shape->n_kv_heads * shape->d_head;
+    f.q_stride = d_q + 5;
+    f.kv_stride = d_kv + 3;
+    f.q = test_array(f.n_rows * f.q_stride, 1, 2);
+    f.k = test_array(f.n_rows * f.kv_stride, 2, 2);
+    f.v = test_array(f.n_rows * f.kv_stride, 3, 2);
+    f.dk = test_array(f.n_rows * f.kv_stride, 4, 1);
+    f.dv = test_array(f.n_rows * f.kv_stride, 5, 1);
+    f.out = test_array(f.n_rows * d_q, 6, 1);
+    f.dout = test_array(f.n_rows * d_q, 7, 1);
+    f.dq = test_array(f.n_rows * f.q_stride, 8, 1);
+    return f;
+}
+
+static azr_kv_span span_of(const forest *f, int64_t row, int64_t n)
+{
+    int64_t at = row * f->kv_stride;
+    return (azr_kv_span){f->k + at, f->v + at, f->dk + at, f->dv + at, f->kv_stride, n};
+}
+
+static void link_forest(forest *f)
+{
+    int64_t n_root = f->root, n_leaf = f->leaf;
+    f->spans[0][0] = span_of(f, 0, n_root);
+    f->queries[0] = (azr_attention_query){0, n_root, 0, f->spans[0], 1, 0};
+    for (int i = 1; i <= 2; i++) {
+        int64_t first = n_root + (i - 1) * n_leaf;
+        f->spans[i][0] = span_of(f, 0, n_root);
+        f->spans[i][1] = span_of(f, first, n_leaf);
+        f->queries[i] = (azr_attention_query){first, n_leaf, n_root, f->spans[i], 2, 0};
+    }
+}
+
+static void run_forest(forest *f, const azr_kernel_table *ref)
+{
+    if (ref == NULL) {
+        azr_attention_forward(&f->shape, f->queries, 3, f->q, f->q_stride, f->out);
+        azr_attention_backward(&f->shape, f->queries, 3, f->q, f->q_stride, f->out, f->dout, f->dq,
+                               f->q_stride);
+        return;
+    }
+    azr_attention_gradients arrays = {f->q, f->out, f->dout, f->dq, f->q_stride, f->q_stride};
+    int64_t n = azr_kernels__attention_scratch(&f->shape, f->root + f->leaf);
+    float *scratch = calloc((size_t)n, sizeof *scratch);
+    for (int i = 0; i < 3; i++) {
+        for (int64_t g = 0; g < f->shape.n_kv_heads; g++) {
+            ref->attention_forward(&f->shape, &f->queries[i], 0, f->queries[i].n_rows, g, f->q,
+                                   f->q_stride, f->out, scratch);
+            ref->attention_backward(&f->shape, &f->queries[i], g, &arrays, scratch);
+        }
+    }
+    free(scratch);
+}
+
+static void compare_shape(const azr_attention_shape *shape, int64_t root, int64_t leaf)
+{
+    forest fast = make_forest(shape, root, leaf), plain = make_forest(shape, root, leaf);
+    link_forest(&fast);
+    link_forest(&plain);
+    run_forest(&fast, NULL);
+    run_forest(&plain, &azr_kernels__ref);
+    int64_t d_q = shape->n_heads * shape->d_head;
+    assert_close(fast.n_rows * d_q, fast.out, plain.out, 3e-6, 0);
+    assert_close(fast.n_rows * fast.q_stride, fast.dq, plain.dq, 2e-5, 0);
+    assert_close(fast.n_rows * fast.kv_stride, fast.dk, plain.dk, 2e-5, 0);
+    assert_close(fast.n_rows * fast.kv_stride, fast.dv, plain.dv, 2e-5, 0);
+    test_arrays_end();
+}
+
+static void compare_level(const char *level)
+{
+    (void)level;
+    static const azr_attention_shape shapes[] = {
+        {1, 1, 2, 0.9F},  {4, 2, 6, 0.4F},      {9, 3, 64, 0.125F}, {14, 2, 64, 0.125F},
+        {4, 1, 34, 0.2F}, {2, 2, 128, 0.0883F}, {33, 1, 16, 0.25F},
+    };
+    for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
+        compare_shape(&shapes[i], 1, 1);
+        compare_shape(&shapes[i], 61, 9);
+        compare_shape(&shapes[i], 150, 30);
+    }
+}
+
+static void test_levels(void **state)
+{
+    (void)state;
+    azr_kernels_set_threads(2);
+    for_each_level(compare_level);
+}
+
+/* --- exactness ---------------------------------------------------------------------------------------- */
+
+enum { LONG = 203 };
+
+/* Rows [from, from + n) as one query, with the keys cut into spans of `cut` rows. */
+static void run_cut(const forest *f, int64_t from, int64_t n, int64_t cut, float *out)
+{
+    azr_kv_span spans[LONG];
+    int64_t n_spans = 0;
+    for (int64_t at = 0; at < from + n; at += cut, n_spans++) {
+        int64_t left = from + n - at;
+        spans[n_spans] = span_of(f, at, left < cut ? left : cut);
+    }
+    azr_attention_query query = {from, n, from, spans, n_spans, 0};
+    azr_attention_forward(&f->shape, &query, 1, f->q, f->q_stride, out);
+}
+
+static void exact_level(const char *level)
+{
+    (void)level;
+    azr_attention_shape shape = {9, 3, 64, 0.125F};
+    int64_t d_q = 9 * 64;
+    forest f = make_forest(&shape, LONG, 0);
+    float *whole = test_array(LONG * d_q, 9, 1), *other = test_array(LONG * d_q, 10, 1);
+    run_cut(&f, 0, LONG, LONG, whole);
+    for (int64_t cut = 1; cut < LONG; cut += 1 + cut / 3) {
+        run_cut(&f, 0, LONG, cut, other);
+        assert_same_bits(LONG * d_q, other, whole);
+    }
+    /* One row at a time, as decoding does, and in pieces, as segments are. */
+    static const int64_t pieces[] = {1, 2, 3, 5, 16, 21, 64, 100};
+    for (size_t i = 0; i < sizeof pieces / sizeof pieces[0]; i++) {
+        memset(other, 0, (size_t)(LONG * d_q) * sizeof *other);
+        for (int64_t from = 0; from < LONG; from += pieces[i]) {
+            int64_t n = LONG - from < pieces[i] ? LONG - from : pieces[i];
+            run_cut(&f, from, n, 1 + from % 70, other);
+        }
+        assert_same_bits(LONG * d_q, other, whole);
+    }
+    /* What a row may not see may be anything. */
+    for (int64_t i = 90 * f.kv_stride; i < LONG * f.kv_stride; i++)
+        f.k[i] = f.v[i] = NAN;
+    run_cut(&f, 0, LONG, LONG, other);
+    assert_same_bits(90 * d_q, other, whole);
+    assert_true(isnan(other[90 * d_q]) && isnan(other[LONG * d_q - 1]));
+}
+
+static void threads_level(const char *level)
+{
+    (void)level;
+    azr_attention_shape shape = {4, 2, 32, 0.2F};
+    forest f[2];
+    for (int t = 0; t < 2; t++) {
+        azr_kernels_set_threads(t + 1);
+        f[t] = make_forest(&shape, 100, 41);
+        link_forest(&f[t]);
+        run_forest(&f[t], NULL);
+    }
+    assert_same_bits(f[0].n_rows * 128, f[0].out, f[1].out);
+    assert_same_bits(f[0].n_rows * f[0].q_stride, f[0].dq, f[1].dq);
+    assert_same_bits(f[0].n_rows * f[0].kv_stride, f[0].dk, f[1].dk);
+    assert_same_bits(f[0].n_rows * f[0].kv_stride, f[0].dv, f[1].dv);
+}
+
+static void test_exactness(void **state)
+{
+    (void)state;
+    for_each_level(exact_level);
+    for_each_level(threads_level);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_gradient),
+        cmocka_unit_test(test_levels),
+        cmocka_unit_test(test_exactness),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

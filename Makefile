@@ -115,4 +115,4 @@ clean:
 .PHONY: all build tests help deps run test check check_sanitized bench install clean
 .SECONDARY:
 
--include $(OBJECTS:.o=.d) $(TEST_SOURCES:%.c=$(BUILD)/%.d)
+-include $(OBJECTS:.o=.d) $(TEST_SOURCES:%.c=$(BUILD)/%.d) $(TEST_SUPPORT:%.c=$(BUILD)/%.d)

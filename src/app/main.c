@@ -17,9 +17,15 @@ static const azr_command *const commands[] = {
     NULL,
 };
 
+/* Ctrl-C reaches every process of the terminal's group: the sandbox's servers, forked from here,
+ * keep quiet and go on working for a run that wants to finish its step. */
+static pid_t main_process;
+
 static void on_signal(int signal_number)
 {
     (void)signal_number;
+    if (getpid() != main_process)
+        return;
     if (azr_stop_requested())
         _exit(AZR_EXIT_INTERRUPTED);
     azr_stop_request();
@@ -30,6 +36,7 @@ static void on_signal(int signal_number)
 
 static void install_signals(void)
 {
+    main_process = getpid();
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
     sigemptyset(&action.sa_mask);
     sigaction(SIGINT, &action, NULL);

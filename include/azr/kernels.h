@@ -34,13 +34,15 @@ azr_status azr_kernels_init(azr_error *error);
 const char *azr_kernels_level(void);
 /* bf16 matrix products run in hardware (AVX512-BF16 or AMX). */
 bool azr_kernels_have_bf16(void);
-/* AUTO becomes BF16 where the CPU has it, else F32; BF16 without hardware is AZR_ERROR_UNSUPPORTED. */
+/* AUTO becomes BF16 where the CPU has it, else F32; BF16 without hardware is AZR_ERROR_UNSUPPORTED.
+ */
 azr_status azr_dtype_resolve(azr_dtype wanted, azr_dtype *out_dtype, azr_error *error);
 /* Threads that kernels use from now on (1 or more). */
 void azr_kernels_set_threads(int n_threads);
 int azr_kernels_threads(void);
 
-/* --- linear layers: the only matrix products (oneDNN, one file) -------------------------------- */
+/* --- linear layers: the only matrix products (oneDNN, one file) --------------------------------
+ */
 
 /* y = x Wᵀ with W [n_out, n_in]. */
 typedef struct azr_linear azr_linear;
@@ -71,10 +73,12 @@ azr_status azr_linear_check(int64_t n_out, int64_t n_in, azr_dtype dtype, azr_er
  * that benchmarks state their share of. */
 double azr_linear_gflops(int64_t n_rows, int64_t n_out, int64_t n_in, azr_dtype dtype, int repeats);
 
-/* --- row operations ---------------------------------------------------------------------------- */
+/* --- row operations ----------------------------------------------------------------------------
+ */
 
 /* y = x / sqrt(mean(x²) + eps) * w, w [D]. Rows of x and y are x_stride and y_stride floats apart
- * (>= D), so that it serves heads inside a fused qkv row too; y may be x. (Zhang & Sennrich 2019) */
+ * (>= D), so that it serves heads inside a fused qkv row too; y may be x. (Zhang & Sennrich 2019)
+ */
 void azr_rmsnorm_forward(int64_t n_rows, int64_t d, float eps, const float *x, int64_t x_stride,
                          const float *w, float *y, int64_t y_stride);
 /* Recomputes the row's scale from x. dx "+=" , dw [D] "+=". Strides as above, dx has x's stride,
@@ -111,7 +115,8 @@ void azr_embedding_forward(int64_t n_rows, int64_t d, const float *table, const 
 void azr_embedding_backward(int64_t n_rows, int64_t d, const float *dout, const int32_t *tokens,
                             float *dtable);
 
-/* --- attention over a forest -------------------------------------------------------------------- */
+/* --- attention over a forest --------------------------------------------------------------------
+ */
 
 /* Keys and values of `n` consecutive positions. k and v point at [n] rows of K heads x E floats,
  * `stride` floats apart. dk, dv: same layout, only for backward ("+="), NULL otherwise. */
@@ -147,11 +152,12 @@ void azr_attention_backward(const azr_attention_shape *shape, const azr_attentio
                             int64_t n_queries, const float *q, int64_t q_stride, const float *out,
                             const float *dout, float *dq, int64_t dq_stride);
 
-/* --- from logits to tokens ---------------------------------------------------------------------- */
+/* --- from logits to tokens ----------------------------------------------------------------------
+ */
 
 /* For each row of logits [R, V] with p = softmax(logits / temperature):
- * logprobs[r] = log p[targets[r]] and entropies[r] = -sum p log p (nats). Either output may be NULL;
- * targets may be NULL when logprobs is. temperature > 0. */
+ * logprobs[r] = log p[targets[r]] and entropies[r] = -sum p log p (nats). Either output may be
+ * NULL; targets may be NULL when logprobs is. temperature > 0. */
 void azr_logprob_forward(int64_t n_rows, int64_t n_vocab, float temperature, const float *logits,
                          const int32_t *targets, float *logprobs, float *entropies);
 /* logits becomes its own gradient, "=":
@@ -160,17 +166,18 @@ void azr_logprob_forward(int64_t n_rows, int64_t n_vocab, float temperature, con
 void azr_logprob_backward(int64_t n_rows, int64_t n_vocab, float temperature, float *logits,
                           const int32_t *targets, const float *dlogprobs, const float *dentropies);
 /* Draws a token from softmax(logits / temperature) cut to the top_k likeliest (0: all) and then to
- * the smallest set of likeliest tokens with probability >= top_p (1: all), renormalised; u in [0, 1)
- * picks by inverse cumulative distribution in order of token ids. temperature 0: the likeliest,
+ * the smallest set of likeliest tokens with probability >= top_p (1: all), renormalised; u in [0,
+ * 1) picks by inverse cumulative distribution in order of token ids. temperature 0: the likeliest,
  * lowest id on ties. scratch: V floats. */
 int32_t azr_sample_token(int64_t n_vocab, const float *logits, float temperature, int32_t top_k,
                          float top_p, double u, float *scratch);
 
-/* --- optimizer ---------------------------------------------------------------------------------- */
+/* --- optimizer ----------------------------------------------------------------------------------
+ */
 
 typedef struct azr_adamw {
-    float learning_rate, beta1, beta2, eps, weight_decay;
-    int64_t opt_step; /* 1 for the first update */
+    double learning_rate, beta1, beta2, eps, weight_decay; /* double, as in torch: 1 - beta1 */
+    int64_t opt_step;                                      /* 1 for the first update */
 } azr_adamw;
 
 /* AdamW (Loshchilov & Hutter 2019), as torch.optim.AdamW: g = grad * grad_scale;

@@ -1,9 +1,9 @@
 /* table.h: the table of row kernels behind azr/kernels.h; private to kernels/.
  *
- * A kernel works on a range of rows (or columns, or chunks) with one thread. kernels.c cuts the work
- * into ranges in a way that no sum depends on the number of threads, and calls the kernels of the
- * chosen level. The functions named *_ref (kernels/ref) are the obvious loops and judge the others
- * in the tests; simd/ holds the vector versions. Arguments are as in azr/kernels.h. */
+ * A kernel works on a range of rows (or columns, or chunks) with one thread. kernels.c cuts the
+ * work into ranges in a way that no sum depends on the number of threads, and calls the kernels of
+ * the chosen level. The functions named *_ref (kernels/ref) are the obvious loops and judge the
+ * others in the tests; simd/ holds the vector versions. Arguments are as in azr/kernels.h. */
 #ifndef AZR_KERNELS_TABLE_H
 #define AZR_KERNELS_TABLE_H
 
@@ -65,6 +65,8 @@ typedef int32_t azr_sample_kernel(int64_t n_vocab, const float *logits, float te
 typedef void azr_adamw_kernel(const azr_adamw *adamw, int64_t n, float grad_scale, float *w,
                               float *grad, float *m, float *v);
 typedef double azr_sum_squares_kernel(int64_t n, const float *x);
+/* y = e^x; here so that the tests can hold the vector version to its bound. */
+typedef void azr_exp_kernel(int64_t n, const float *x, float *y);
 /* Rounds to nearest even; a NaN stays a NaN. */
 typedef void azr_to_bf16_kernel(int64_t n, const float *x, uint16_t *y);
 
@@ -86,6 +88,7 @@ typedef struct azr_kernel_table {
     azr_adamw_kernel *adamw;
     azr_sum_squares_kernel *sum_squares;
     azr_to_bf16_kernel *to_bf16;
+    azr_exp_kernel *exp;
 } azr_kernel_table;
 
 extern const azr_kernel_table azr_kernels__ref;
@@ -114,5 +117,6 @@ azr_sample_kernel azr_kernels__sample_token_ref;
 azr_adamw_kernel azr_kernels__adamw_ref;
 azr_sum_squares_kernel azr_kernels__sum_squares_ref;
 azr_to_bf16_kernel azr_kernels__to_bf16_ref;
+azr_exp_kernel azr_kernels__exp_ref;
 
 #endif

@@ -1,6 +1,6 @@
 /* Attention: the plain version's gradient against finite differences in double, every level against
- * the plain one, and the exactness that everything above rests on: how keys are cut into spans, which
- * rows are asked for together, and how many threads run changes no bit. */
+ * the plain one, and the exactness that everything above rests on: how keys are cut into spans,
+ * which rows are asked for together, and how many threads run changes no bit. */
 #include "../support/arrays.h"
 
 #include "azr/kernels.h"
@@ -16,7 +16,8 @@
 
 #include <cmocka.h>
 
-/* --- finite differences --------------------------------------------------------------------------- */
+/* --- finite differences
+ * --------------------------------------------------------------------------- */
 
 enum { N = 5, H = 4, K = 2, E = 3, Q_SIZE = N * H * E, KV_SIZE = N * K * E };
 
@@ -90,7 +91,8 @@ static void test_gradient(void **state)
     unsetenv("AZR_CPU");
 }
 
-/* --- a forest ---------------------------------------------------------------------------------------- */
+/* --- a forest
+ * ---------------------------------------------------------------------------------------- */
 
 /* A root of `root` tokens and two leaves, as a model lays them out: q, k, v rows of all tokens one
  * after the other; the leaves' spans list the root first. */
@@ -195,7 +197,8 @@ static void test_levels(void **state)
     for_each_level(compare_level);
 }
 
-/* --- exactness ---------------------------------------------------------------------------------------- */
+/* --- exactness
+ * ---------------------------------------------------------------------------------------- */
 
 enum { LONG = 203 };
 

@@ -14,7 +14,8 @@
 
 #include <cmocka.h>
 
-/* --- finite differences ------------------------------------------------------------------------- */
+/* --- finite differences -------------------------------------------------------------------------
+ */
 
 enum { MAX_N = 64 };
 
@@ -140,7 +141,8 @@ static void test_rope_gradient(void **state)
     test_arrays_end();
 }
 
-/* --- every level against the plain one ------------------------------------------------------------ */
+/* --- every level against the plain one
+ * ------------------------------------------------------------ */
 
 static const int64_t widths[] = {1, 2, 7, 8, 9, 15, 16, 17, 31, 33, 64, 100, 576};
 enum { N_WIDTHS = sizeof widths / sizeof widths[0] };
@@ -264,7 +266,8 @@ static void test_levels(void **state)
     for_each_level(other_rows_level);
 }
 
-/* --- exactness -------------------------------------------------------------------------------------- */
+/* --- exactness
+ * -------------------------------------------------------------------------------------- */
 
 static void exact_level(const char *level)
 {

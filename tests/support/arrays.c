@@ -7,6 +7,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -89,4 +90,30 @@ void for_each_level(void (*test)(const char *level))
         test_arrays_end();
     }
     unsetenv("AZR_CPU");
+}
+
+float *test_fixture(const char *path, const char *name, int64_t *out_n)
+{
+    FILE *file = fopen(path, "r");
+    if (file == NULL)
+        fail_msg("no file %s", path);
+    char word[64];
+    long long n = 0;
+    float *x = NULL;
+    while (x == NULL && fscanf(file, "%63s %lld", word, &n) == 2) {
+        bool wanted = strcmp(word, name) == 0;
+        float *line = wanted ? test_array(n, 0, 0) : NULL;
+        float number;
+        for (long long i = 0; i < n; i++) {
+            assert_int_equal(fscanf(file, "%f", &number), 1);
+            if (wanted)
+                line[i] = number;
+        }
+        x = line;
+    }
+    fclose(file);
+    if (x == NULL)
+        fail_msg("no line %s in %s", name, path);
+    *out_n = n;
+    return x;
 }

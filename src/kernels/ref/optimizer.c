@@ -1,4 +1,4 @@
-/* optimizer.c: AdamW, sums of squares and rounding to bf16, plain loops. */
+/* optimizer.c: AdamW, sums of squares, rounding to bf16 and e^x, plain loops. */
 #include "kernels/table.h"
 
 #include <math.h>
@@ -11,12 +11,14 @@ void azr_kernels__adamw_ref(const azr_adamw *adamw, int64_t n, float grad_scale,
     double correction2 = 1 - pow(adamw->beta2, (double)adamw->opt_step);
     float step = (float)(adamw->learning_rate / correction1);
     float root = (float)(1 / sqrt(correction2));
-    float keep = (float)(1 - (double)adamw->learning_rate * adamw->weight_decay);
+    float keep = (float)(1 - adamw->learning_rate * adamw->weight_decay);
+    float rest1 = (float)(1 - adamw->beta1), rest2 = (float)(1 - adamw->beta2);
+    float beta2 = (float)adamw->beta2, eps = (float)adamw->eps;
     for (int64_t i = 0; i < n; i++) {
         float g = grad[i] * grad_scale;
-        m[i] += (g - m[i]) * (1 - adamw->beta1);
-        v[i] = v[i] * adamw->beta2 + g * g * (1 - adamw->beta2);
-        w[i] = w[i] * keep - step * (m[i] / (sqrtf(v[i]) * root + adamw->eps));
+        m[i] += (g - m[i]) * rest1;
+        v[i] = v[i] * beta2 + g * g * rest2;
+        w[i] = w[i] * keep - step * (m[i] / (sqrtf(v[i]) * root + eps));
         grad[i] = 0;
     }
 }
@@ -38,4 +40,10 @@ void azr_kernels__to_bf16_ref(int64_t n, const float *x, uint16_t *y)
         uint32_t rounded = bits + 0x7fffU + (bits >> 16 & 1);
         y[i] = (uint16_t)(is_nan ? (bits >> 16 | 0x40) : rounded >> 16);
     }
+}
+
+void azr_kernels__exp_ref(int64_t n, const float *x, float *y)
+{
+    for (int64_t i = 0; i < n; i++)
+        y[i] = expf(x[i]);
 }

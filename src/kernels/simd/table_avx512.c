@@ -1,4 +1,5 @@
-/* table_avx512.c: the AVX-512 level: the fragments of simd/, built with the instructions of this file. */
+/* table_avx512.c: the AVX-512 level: the fragments of simd/, built with the instructions of this
+ * file. */
 #include "kernels/simd/vec_avx512.h"
 
 #include "kernels/table.h"
@@ -32,4 +33,5 @@ const azr_kernel_table azr_kernels__avx512 = {
     .adamw = adamw,
     .sum_squares = sum_squares,
     .to_bf16 = to_bf16,
+    .exp = exp_array,
 };

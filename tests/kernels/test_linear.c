@@ -1,0 +1,223 @@
+/* Matrix products: forward and both gradients against sums in double, the row-block rule, threads,
+ * NaN. oneDNN fixes its instruction set once per process, so each level runs in a child. */
+#include "azr/kernels.h"
+#include "base/rng.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+/* The child's way to fail: a sentence and a bad exit. */
+#define REQUIRE(condition, ...)                             \
+    do {                                                    \
+        if (!(condition)) {                                 \
+            fprintf(stderr, "%s:%d: ", __FILE__, __LINE__); \
+            fprintf(stderr, __VA_ARGS__);                   \
+            fputc('\n', stderr);                            \
+            _exit(1);                                       \
+        }                                                   \
+    } while (0)
+
+/* Exact in bf16, so that both dtypes have the same right answer. */
+static float *numbers(int64_t n, uint32_t seed)
+{
+    float *x = malloc((size_t)(n > 0 ? n : 1) * sizeof *x);
+    azr_rng_key key = {3, AZR_RNG_TEST, 0, seed};
+    for (int64_t i = 0; i < n; i++)
+        x[i] = (float)((int)azr_rng_below(&key, (uint32_t)i, 255) - 127) / 128;
+    return x;
+}
+
+static void require_close(const char *what, int64_t i, float got, double expected, double bound)
+{
+    REQUIRE(fabs(got - expected) <= bound, "%s[%lld]: %.9g but expected %.9g", what, (long long)i,
+            (double)got, expected);
+}
+
+typedef struct layer {
+    int64_t n_out, n_in;
+    azr_dtype dtype;
+    float *w;
+    azr_linear *linear;
+} layer;
+
+static void check_values(const layer *l, int64_t n_rows)
+{
+    int64_t n_out = l->n_out, n_in = l->n_in;
+    float *x = numbers(n_rows * n_in, 1), *dy = numbers(n_rows * n_out, 2);
+    float *y = numbers(n_rows * n_out, 3), *dx = numbers(n_rows * n_in, 4);
+    float *dw = numbers(n_out * n_in, 5), *dw_before = numbers(n_out * n_in, 5);
+    azr_linear_forward(l->linear, n_rows, x, y);
+    azr_linear_backward_input(l->linear, n_rows, dy, dx);
+    azr_linear_backward_weight(l->linear, n_rows, x, dy, dw);
+    for (int64_t at = 0; at < n_rows * n_out; at += 7) {
+        double sum = 0;
+        for (int64_t i = 0; i < n_in; i++)
+            sum += (double)x[at / n_out * n_in + i] * l->w[at % n_out * n_in + i];
+        require_close("y", at, y[at], sum, 1e-6 * (double)n_in);
+    }
+    for (int64_t at = 0; at < n_rows * n_in; at += 7) {
+        double sum = 0;
+        for (int64_t o = 0; o < n_out; o++)
+            sum += (double)dy[at / n_in * n_out + o] * l->w[o * n_in + at % n_in];
+        require_close("dx", at, dx[at], sum, 1e-6 * (double)n_out);
+    }
+    for (int64_t at = 0; at < n_out * n_in; at += 7) {
+        double sum = dw_before[at];
+        for (int64_t r = 0; r < n_rows; r++)
+            sum += (double)dy[r * n_out + at / n_in] * x[r * n_in + at % n_in];
+        require_close("dw", at, dw[at], sum, 1e-6 * (double)(n_rows + 1));
+    }
+    free(x);
+    free(dy);
+    free(y);
+    free(dx);
+    free(dw);
+    free(dw_before);
+}
+
+/* Gradients: the same bits with one thread and two. Forward: azr_linear_check. */
+static void check_threads(const layer *l, int64_t n_rows)
+{
+    int64_t n_out = l->n_out, n_in = l->n_in;
+    float *x = numbers(n_rows * n_in, 1), *dy = numbers(n_rows * n_out, 2), *dx[2], *dw[2];
+    for (int t = 0; t < 2; t++) {
+        azr_kernels_set_threads(t + 1);
+        dx[t] = numbers(n_rows * n_in, 3);
+        dw[t] = numbers(n_out * n_in, 4);
+        azr_linear_backward_input(l->linear, n_rows, dy, dx[t]);
+        azr_linear_backward_weight(l->linear, n_rows, x, dy, dw[t]);
+    }
+    REQUIRE(memcmp(dx[0], dx[1], (size_t)(n_rows * n_in) * 4) == 0, "dx depends on threads");
+    REQUIRE(memcmp(dw[0], dw[1], (size_t)(n_out * n_in) * 4) == 0, "dw depends on threads");
+    for (int t = 0; t < 2; t++) {
+        free(dx[t]);
+        free(dw[t]);
+    }
+    free(x);
+    free(dy);
+}
+
+static void check_nan(const layer *l)
+{
+    enum { R = 20 };
+    float *x = numbers(R * l->n_in, 1), *y = numbers(R * l->n_out, 2);
+    x[7 * l->n_in + l->n_in / 2] = NAN;
+    azr_linear_forward(l->linear, R, x, y);
+    for (int64_t i = 0; i < R * l->n_out; i++)
+        REQUIRE(isnan(y[i]) == (i / l->n_out == 7), "NaN in row %lld", (long long)(i / l->n_out));
+    free(x);
+    free(y);
+}
+
+static void check_dtype(azr_dtype dtype)
+{
+    static const int64_t shapes[][2] = {{1, 1}, {5, 3}, {17, 33}, {64, 48}, {192, 130}};
+    static const int64_t rows[] = {1, 2, 11, 12, 13, 64, 77, 241, 300};
+    azr_error error;
+    azr_kernels_set_threads(2);
+    for (size_t i = 0; i < 5; i++) {
+        layer l = {shapes[i][0], shapes[i][1], dtype, numbers(shapes[i][0] * shapes[i][1], 9), 0};
+        l.linear = azr_linear_create(l.n_out, l.n_in, dtype, l.w, &error);
+        REQUIRE(l.linear != NULL, "%s", error.text);
+        azr_linear_refresh(l.linear);
+        for (size_t r = 0; r < sizeof rows / sizeof rows[0]; r++)
+            check_values(&l, rows[r]);
+        check_values(&l, 0);
+        check_threads(&l, 1100);
+        check_nan(&l);
+        l.w[0] = 0.5F; /* refreshed weights are used */
+        azr_linear_refresh(l.linear);
+        check_values(&l, 3);
+        azr_linear_destroy(l.linear);
+        free(l.w);
+    }
+    static const int64_t models[][2] = {{960, 576}, {576, 1536}, {1152, 896}, {48, 32}, {40, 24}};
+    for (size_t i = 0; i < 5; i++)
+        REQUIRE(azr_linear_check(models[i][0], models[i][1], dtype, &error) == AZR_OK, "%s",
+                error.text);
+}
+
+static int run_level(const char *level)
+{
+    azr_error error;
+    setenv("AZR_CPU", level, 1);
+    if (azr_kernels_init(&error) == AZR_ERROR_UNSUPPORTED)
+        return 77;
+    REQUIRE(strcmp(azr_kernels_level(), level) == 0, "level is %s", azr_kernels_level());
+    check_dtype(AZR_DTYPE_F32);
+    if (azr_kernels_have_bf16())
+        check_dtype(AZR_DTYPE_BF16);
+    else
+        REQUIRE(azr_linear_create(4, 4, AZR_DTYPE_BF16, NULL, &error) == NULL &&
+                    error.status == AZR_ERROR_UNSUPPORTED,
+                "bf16 without hardware must be refused");
+    return 0;
+}
+
+static void check_in_child(const char *level)
+{
+    fflush(NULL);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0)
+        _exit(run_level(level));
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    if (WEXITSTATUS(status) == 77)
+        skip();
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+static void test_ref(void **state)
+{
+    (void)state;
+    check_in_child("ref");
+}
+
+static void test_avx2(void **state)
+{
+    (void)state;
+    check_in_child("avx2");
+}
+
+static void test_avx512(void **state)
+{
+    (void)state;
+    check_in_child("avx512");
+}
+
+static void test_avx512_bf16(void **state)
+{
+    (void)state;
+    check_in_child("avx512_bf16");
+}
+
+static void test_bad_level(void **state)
+{
+    (void)state;
+    azr_error error;
+    setenv("AZR_CPU", "sse9", 1);
+    assert_int_equal(azr_kernels_init(&error), AZR_ERROR_INPUT);
+    assert_non_null(strstr(error.text, "sse9"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_ref),       cmocka_unit_test(test_avx2),
+        cmocka_unit_test(test_avx512),    cmocka_unit_test(test_avx512_bf16),
+        cmocka_unit_test(test_bad_level),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

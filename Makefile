@@ -15,7 +15,9 @@ CFLAGS += -std=c11 $(OPT) $(WARN) -fopenmp -pthread
 LIBS = -ldnnl $(PKG_LIBS) -lm -lgomp
 ifdef SANITIZE
 OPT = -O1 -g -fno-omit-frame-pointer
-CFLAGS += -fsanitize=address,undefined -fno-sanitize-recover=undefined
+# Without the usual optimisations gcc cannot see that these two hold.
+CFLAGS += -fsanitize=address,undefined -fno-sanitize-recover=undefined -Wno-format-truncation \
+    -Wno-maybe-uninitialized
 LDFLAGS += -fsanitize=address,undefined
 endif
 

@@ -26,7 +26,9 @@ azr_status azr_error_prefix(azr_error *error, const char *format, ...)
     va_start(args, format);
     int n = vsnprintf(error->text, sizeof error->text, format, args);
     va_end(args);
-    if (n >= 0 && (size_t)n < sizeof error->text)
-        snprintf(error->text + n, sizeof error->text - (size_t)n, ": %s", old);
+    if (n >= 0 && (size_t)n + 3 < sizeof error->text) {
+        int rest = (int)sizeof error->text - n;
+        snprintf(error->text + n, (size_t)rest, ": %.*s", rest - 3, old);
+    }
     return error->status;
 }

@@ -103,6 +103,17 @@ check_sanitized: build tests
 	    LSAN_OPTIONS=suppressions=tools/lsan.supp:print_suppressions=0 \
 	    tools/run_tests.sh $(sort $(TESTS))
 
+# Another stream of damage each time; tests/support/fuzz_mutate.h says how to find an input again.
+FUZZ_SECONDS = 60
+FUZZ_TESTS = $(foreach test,$(sort $(TESTS)),$(if $(findstring fuzz,$(test)),$(test)))
+fuzz:
+	@tools/install_packages.sh build
+	@$(MAKE) --no-print-directory -j$(JOBS) SANITIZE=1 BUILD=$(BUILD)/sanitize fuzz_sanitized
+
+fuzz_sanitized: $(FUZZ_TESTS)
+	@BUILD=$(BUILD) AZR_FUZZ_SECONDS=$(FUZZ_SECONDS) AZR_FUZZ_SEED=$$(date +%s) TEST_TIMEOUT=3600 \
+	    tools/run_tests.sh $(FUZZ_TESTS)
+
 bench: build
 	$(BUILD)/azr bench limit
 	$(BUILD)/azr bench decode -m models/$(MODEL)
@@ -114,7 +125,7 @@ install: build
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all build tests help deps run test check check_sanitized bench install clean
+.PHONY: all build tests help deps run test check check_sanitized fuzz fuzz_sanitized bench install clean
 .SECONDARY:
 
 -include $(OBJECTS:.o=.d) $(TEST_SOURCES:%.c=$(BUILD)/%.d) $(TEST_SUPPORT:%.c=$(BUILD)/%.d)

@@ -1,5 +1,6 @@
 # azr: make run, make test and the rest; `make help` lists the targets.
-# BUILD=<dir> builds elsewhere; SANITIZE=1 builds with address and undefined-behaviour sanitizers.
+# BUILD=<dir> builds elsewhere; V=1 shows command lines; SANITIZE=1 builds with address and
+# undefined-behaviour sanitizers.
 
 BUILD ?= build
 PREFIX ?= /usr/local
@@ -39,20 +40,24 @@ tests: $(TESTS)
 $(BUILD)/src/kernels/%_avx2.o: CFLAGS += -mavx2 -mfma -mf16c
 $(BUILD)/src/kernels/%_avx512.o: CFLAGS += -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma
 
+# V=1 shows whole command lines.
+ifndef V
+SAY = @echo "  $(1)";
+endif
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -c $< -o $@
+	$(call SAY,cc $<)$(CC) $(CPPFLAGS) $(CFLAGS) -c $< -o $@
 
 $(BUILD)/libazr.a: $(LIB_OBJECTS)
 	@rm -f $@
-	ar rcs $@ $^
+	$(call SAY,ar $@)ar rcs $@ $^
 
 $(BUILD)/azr: $(APP_SOURCES:%.c=$(BUILD)/%.o) $(BUILD)/libazr.a
-	$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LIBS) -o $@
+	$(call SAY,ld $@)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LIBS) -o $@
 
 $(BUILD)/tests/%: $(BUILD)/tests/%.o $(TEST_SUPPORT:%.c=$(BUILD)/%.o) $(BUILD)/libazr.a
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LIBS) -lcmocka -o $@
+	$(call SAY,ld $@)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LIBS) -lcmocka -o $@
 
 # --- for people -----------------------------------------------------------------------------------
 # These call make again for each stage, so that a later stage sees what an earlier one installed.

@@ -1,6 +1,7 @@
-/* buffer.h: the durable store of a run, run.db (SQLite): tasks, attempts, steps, evaluations. The only
- * thing beside the weights that the next step learns from. All rows of a step are written in one
- * transaction; rows carry the step, so that a resumed run can drop what came after its checkpoint. */
+/* buffer.h: the durable store of a run, run.db (SQLite): tasks, attempts, steps, evaluations. The
+ * only thing beside the weights that the next step learns from. All rows of a step are written in
+ * one transaction; rows carry the step, so that a resumed run can drop what came after its
+ * checkpoint. */
 #ifndef AZR_BUFFER_H
 #define AZR_BUFFER_H
 
@@ -46,9 +47,9 @@ azr_status azr_buffer_count(azr_buffer *buffer, azr_kind kind, int64_t step, int
 /* The same program, inputs and message stored already (any step)? */
 azr_status azr_buffer_has(azr_buffer *buffer, const azr_task *task, bool *out_has,
                           azr_error *error);
-/* Draws n distinct tasks of a kind uniformly without replacement (all, when fewer are there), in the
- * order drawn, from those that can be drawn; rng positions start at 0. A function of key and stored
- * rows alone. out_tasks: caller's array of n; *out_n how many were filled (deinit each). */
+/* Draws n distinct tasks of a kind uniformly without replacement (all, when fewer are there), in
+ * the order drawn, from those that can be drawn; rng positions start at 0. A function of key and
+ * stored rows alone. out_tasks: caller's array of n; *out_n how many were filled (deinit each). */
 azr_status azr_buffer_draw(azr_buffer *buffer, azr_kind kind, const azr_rng_key *key, size_t n,
                            azr_stored_task *out_tasks, size_t *out_n, azr_error *error);
 /* Draws one program for an induction proposer, uniformly from deduction and abduction tasks. */

@@ -1,5 +1,5 @@
-/* literal.h: Python literals as values: parse, compare, print. What model-written text may say, read
- * without running anything.
+/* literal.h: Python literals as values: parse, compare, print. What model-written text may say,
+ * read without running anything.
  *
  * Accepted: None, True, False, int (decimal, 0x, 0o, 0b, underscores, any length), float (also inf
  * and nan as float('inf') is NOT accepted; the bare names inf, nan are, since repr prints them),

@@ -1,6 +1,6 @@
 /* rl.h: the stages between the model and the gradient: rollout, reward, advantage, policy loss. One
- * float per token each way: rollout reads a log-probability per response token, policy_loss gives back
- * d(loss)/d(log-probability) per token. No logits, no layers. */
+ * float per token each way: rollout reads a log-probability per response token, policy_loss gives
+ * back d(loss)/d(log-probability) per token. No logits, no layers. */
 #ifndef AZR_RL_H
 #define AZR_RL_H
 
@@ -16,7 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* --- rollout ------------------------------------------------------------------------------------------ */
+/* --- rollout ---------------------------------------------------------------------------------- */
 
 typedef enum azr_stop { AZR_STOP_EOS, AZR_STOP_LIMIT, AZR_STOP_STRING } azr_stop;
 const char *azr_stop_name(azr_stop stop); /* "eos", "limit", "string" */
@@ -64,16 +64,17 @@ typedef struct azr_rollout_options {
     const char *label;
 } azr_rollout_options;
 
-/* Generates everything asked for. Prompts that begin alike are computed once. Samples do not depend on
- * scheduling, streams, kv_tokens or threads, to the bit. AZR_ERROR_INTERRUPTED on azr_stop_requested. */
+/* Generates everything asked for. Prompts that begin alike are computed once. Samples do not depend
+ * on scheduling, streams, kv_tokens or threads, to the bit. AZR_ERROR_INTERRUPTED on
+ * azr_stop_requested. */
 azr_status azr_rollout_run(azr_model *model, const azr_tokenizer *tokenizer,
                            const azr_rollout_request *requests, size_t n_requests,
                            const azr_rollout_options *options, azr_rollout *out_rollout,
                            azr_error *error);
 void azr_rollout_deinit(azr_rollout *rollout);
 
-/* Token sequences (prompt + response) to a batch of segments that shares common beginnings: the same
- * forest for rollout and training. */
+/* Token sequences (prompt + response) to a batch of segments that shares common beginnings: the
+ * same forest for rollout and training. */
 typedef struct azr_forest {
     azr_segment *segments;
     size_t n_segments;
@@ -93,27 +94,27 @@ void azr_forest_build(const azr_sequence *sequences, size_t n, azr_forest *out_f
 azr_target azr_forest_find(const azr_forest *forest, size_t sequence, size_t index);
 void azr_forest_deinit(azr_forest *forest);
 
-/* --- reward (paper eq. 4 to 6; reference code's decision tables) ------------------------------------------ */
+/* --- reward (paper eq. 4 to 6; reference code's decision tables) ------------------------------ */
 
-/* success_rate: mean of the solver's estimates. Invalid or badly formed: -1; 0 < rate < 1: 1 - rate;
- * else zero_reward (-0.5 in the reference code, 0 in the paper). */
+/* success_rate: mean of the solver's estimates. Invalid or badly formed: -1; 0 < rate < 1: 1 -
+ * rate; else zero_reward (-0.5 in the reference code, 0 in the paper). */
 double azr_reward_proposer(bool valid, double success_rate, double zero_reward);
 /* CORRECT 1; well formed and wrong -0.5; badly formed -1. */
 double azr_reward_solver(azr_verdict verdict);
 
-/* --- advantage: TRR++ (paper eq. 8) ------------------------------------------------------------------------- */
+/* --- advantage: TRR++ (paper eq. 8) ----------------------------------------------------------- */
 
 enum { AZR_N_GROUPS = AZR_N_KINDS * AZR_N_ROLES };
 size_t azr_group(azr_role role, azr_kind kind); /* 0 .. AZR_N_GROUPS - 1 */
 
 /* Whitens the rewards of ONE group. n sequences with reward and length in tokens; token form:
  * mean and variance weighted by length, variance times M / (M - 1) with M the sum of lengths;
- * sequence form: over sequences, with n / (n - 1). advantages[i] = (r - mean) / sqrt(var + 1e-8), the
- * same for each token of the sequence. All rewards equal, or fewer than 2: exactly 0. */
+ * sequence form: over sequences, with n / (n - 1). advantages[i] = (r - mean) / sqrt(var + 1e-8),
+ * the same for each token of the sequence. All rewards equal, or fewer than 2: exactly 0. */
 void azr_advantage_whiten(bool by_token, size_t n, const double *rewards, const size_t *lengths,
                           double *advantages);
 
-/* --- policy loss ------------------------------------------------------------------------------------------------ */
+/* --- policy loss ------------------------------------------------------------------------------ */
 
 typedef struct azr_policy_loss {
     double clip_low, clip_high; /* 0.2, 0.2 */

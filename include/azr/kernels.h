@@ -54,7 +54,8 @@ azr_linear *azr_linear_create(int64_t n_out, int64_t n_in, azr_dtype dtype, cons
                               azr_error *error);
 void azr_linear_refresh(azr_linear *linear);
 void azr_linear_destroy(azr_linear *linear);
-/* Bytes that a layer of this shape allocates besides w (for the memory plan). */
+/* Bytes that a layer of this shape allocates besides w when it trains (for the memory plan): none
+ * in f32; in bf16 two packed copies, of which generation alone needs only one. */
 size_t azr_linear_bytes(int64_t n_out, int64_t n_in, azr_dtype dtype);
 
 /* y [R, n_out] = x [R, n_in] Wᵀ. Obeys the row-block rule: see EXACTNESS. */

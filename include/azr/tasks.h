@@ -25,6 +25,15 @@ const char *azr_kind_name(azr_kind kind); /* "deduction", ... */
 const char *azr_role_name(azr_role role); /* "proposer", "solver" */
 bool azr_kind_parse(const char *name, azr_kind *out_kind);
 
+/* Limits on what a model may write; over them: AZR_VERDICT_TOO_LONG. Calls: of one completion. */
+enum {
+    AZR_TASK_MAX_PROGRAM_BYTES = 4096,
+    AZR_TASK_MAX_ARGUMENT_BYTES = 1024,
+    AZR_TASK_MAX_MESSAGE_BYTES = 200,
+    AZR_TASK_MAX_CALLS = 1024,
+    AZR_TASK_MAX_JSON_BYTES = 4 << 20, /* one line of a task file */
+};
+
 /* A valid task. Owns its texts. Deduction and abduction have one pair; induction has several, the
  * first half shown to the solver, the rest hidden. */
 typedef struct azr_task {
@@ -43,7 +52,10 @@ void azr_task_copy(azr_task *to, const azr_task *from);
 void azr_task_identity(azr_kind kind, azr_task *out_task);
 size_t azr_task_given_pairs(const azr_task *task); /* induction: n_pairs / 2; else n_pairs */
 /* {"kind", "program", "input", "output"} or {"kind", "program", "inputs", "outputs", "message"}; one
- * line of JSON. kind may be missing for a triplet (deduction). Errors name the field. */
+ * line of JSON. kind may be missing: induction when "inputs" is there, else deduction. "snippet" is
+ * read for "program", and "imports" (a list of lines) is put before a program that lacks them, as the
+ * reference implementation writes both. Inputs and outputs must be literals and become canonical; a
+ * message of several lines becomes one. Other fields are ignored. Errors name the field. */
 azr_status azr_task_from_json(const char *line, size_t size, azr_task *out_task, azr_error *error);
 char *azr_task_to_json(const azr_task *task); /* azr_free */
 
@@ -81,6 +93,7 @@ typedef enum azr_verdict {
     AZR_VERDICT_FEW_INPUTS,  /* induction proposer: fewer than wanted */
     AZR_VERDICT_NO_ANSWER,   /* solver: nothing that can be an answer */
     AZR_VERDICT_BAD_LITERAL, /* arguments or answer are no literals */
+    AZR_VERDICT_BAD_TEXT,    /* control characters, or no UTF-8 */
     AZR_VERDICT_FORBIDDEN,   /* a module that tasks may not use */
     AZR_VERDICT_TOO_LONG,    /* program, argument or result over its limit */
     AZR_VERDICT_FAILED,      /* the run raised, crashed or ran out of something: run status says */
@@ -93,7 +106,7 @@ typedef enum azr_verdict {
 const char *azr_verdict_name(azr_verdict verdict);     /* "no_call" */
 const char *azr_verdict_sentence(azr_verdict verdict); /* for people */
 /* The pieces that the template asks for are there, whatever they are worth ("well formed"): this is
- * what separates reward -1 from -0.5. */
+ * what separates reward -1 from -0.5. A literal is such a piece: BAD_LITERAL is badly formed. */
 bool azr_verdict_well_formed(azr_verdict verdict);
 
 /* What a proposer's completion says. Owns its texts. */

@@ -1,0 +1,264 @@
+/* judge.c: from what the sandbox replies to verdicts. Values are compared here, as literals: no
+ * expected value ever enters a process that runs somebody's program. */
+#include "tasks/text.h"
+
+#include "azr/tasks.h"
+
+#include "base/memory.h"
+
+#include <string.h>
+
+/* Of a run's CPU limit, what a new task may use: else later runs of it would flip at the edge. */
+enum { CPU_SHARE = 4 };
+
+static void say(azr_strbuf *detail, const char *text)
+{
+    if (detail != NULL)
+        azr_tasks__append_short(text, detail);
+}
+
+static azr_literal *parse(const char *text)
+{
+    azr_literal *literal = NULL;
+    if (text != NULL)
+        azr_literal_parse(text, strlen(text), &literal, NULL);
+    return literal;
+}
+
+static azr_verdict of_exception(const azr_exec_run *run, azr_strbuf *detail)
+{
+    const char *name = run->exception != NULL ? run->exception : "exception";
+    say(detail, name);
+    if (run->message != NULL && run->message[0] != '\0') {
+        say(detail, ": ");
+        say(detail, run->message);
+    }
+    bool import = strcmp(name, "ModuleNotFoundError") == 0 || strcmp(name, "ImportError") == 0;
+    return import ? AZR_VERDICT_FORBIDDEN : AZR_VERDICT_FAILED;
+}
+
+/* VALID when the run ended with a value. */
+static azr_verdict of_run(const azr_exec_run *run, azr_strbuf *detail)
+{
+    switch (run->status) {
+    case AZR_EXEC_OK:
+        if (run->value == NULL) {
+            say(detail, "the sandbox gave no value");
+            return AZR_VERDICT_INTERNAL;
+        }
+        return AZR_VERDICT_VALID;
+    case AZR_EXEC_EXCEPTION:
+        return of_exception(run, detail);
+    case AZR_EXEC_TOO_LARGE:
+        say(detail, "the result is too large");
+        return AZR_VERDICT_TOO_LONG;
+    case AZR_EXEC_NOT_LITERAL:
+        say(detail, run->type != NULL ? run->type : "");
+        return AZR_VERDICT_NOT_LITERAL;
+    case AZR_EXEC_NONDETERMINISTIC:
+        return AZR_VERDICT_NONDETERMINISTIC;
+    case AZR_EXEC_BAD_INPUT:
+        return AZR_VERDICT_BAD_LITERAL;
+    case AZR_EXEC_TIMEOUT_CPU:
+    case AZR_EXEC_TIMEOUT_WALL:
+    case AZR_EXEC_MEMORY:
+    case AZR_EXEC_CRASH:
+    case AZR_EXEC_POLICY:
+    case AZR_EXEC_NO_RESULT:
+        say(detail, azr_exec_status_name(run->status));
+        return AZR_VERDICT_FAILED;
+    case AZR_EXEC_INTERNAL:
+    case AZR_N_EXEC_STATUSES:
+        break;
+    }
+    say(detail, run->message != NULL ? run->message : "");
+    return AZR_VERDICT_INTERNAL;
+}
+
+/* The sandbox failed in any of the runs, or did not reply to each input? Then nothing is judged. */
+static bool is_internal(const azr_exec_reply *reply, size_t n_inputs, azr_strbuf *detail)
+{
+    if (reply == NULL || reply->n_runs != n_inputs) {
+        say(detail, "the sandbox did not reply to every input");
+        return true;
+    }
+    for (size_t i = 0; i < reply->n_runs; i++)
+        if (of_run(&reply->runs[i], NULL) == AZR_VERDICT_INTERNAL) {
+            of_run(&reply->runs[i], detail);
+            return true;
+        }
+    return false;
+}
+
+/* --- proposals -------------------------------------------------------------------------------- */
+
+azr_exec_job azr_proposal_job(const azr_proposal *proposal, azr_exec_limits limits)
+{
+    return (azr_exec_job){.program = proposal->program,
+                          .inputs = (const char *const *)proposal->inputs,
+                          .n_inputs = proposal->n_inputs,
+                          .check_determinism = true,
+                          .limits = limits};
+}
+
+/* VALID: *out_value is the canonical text, azr_free. */
+static azr_verdict judge_value(const azr_exec_run *run, azr_exec_limits limits, char **out_value,
+                               azr_strbuf *detail)
+{
+    azr_verdict verdict = of_run(run, detail);
+    if (verdict != AZR_VERDICT_VALID)
+        return verdict;
+    if (run->cpu_us > (int64_t)limits.cpu_ms * 1000 / CPU_SHARE) {
+        if (detail != NULL)
+            azr_strbuf_printf(detail,
+                              "it took %lld ms of CPU time, over a quarter of the %d ms limit",
+                              (long long)(run->cpu_us / 1000), limits.cpu_ms);
+        return AZR_VERDICT_FAILED;
+    }
+    azr_literal *value = parse(run->value);
+    bool is_value = value != NULL;
+    char *text = is_value && azr_literal_equal(value, value) ? azr_literal_print(value) : NULL;
+    azr_literal_destroy(value);
+    if (text == NULL) {
+        say(detail, is_value ? "nan equals nothing" : "the result cannot be read back");
+        return AZR_VERDICT_NOT_LITERAL;
+    }
+    if (strlen(text) > (size_t)limits.result_bytes) {
+        say(detail, "the result is too large");
+        azr_free(text);
+        return AZR_VERDICT_TOO_LONG;
+    }
+    *out_value = text;
+    return AZR_VERDICT_VALID;
+}
+
+azr_verdict azr_proposal_judge(const azr_proposal *proposal, const azr_exec_reply *reply,
+                               azr_exec_limits limits, azr_task *out_task, azr_strbuf *detail)
+{
+    if (proposal->verdict != AZR_VERDICT_VALID)
+        return proposal->verdict;
+    size_t n = proposal->n_inputs;
+    if (is_internal(reply, n, detail))
+        return AZR_VERDICT_INTERNAL;
+    azr_verdict verdict = AZR_VERDICT_VALID;
+    azr_task task = {.kind = proposal->kind,
+                     .program = azr_copy_text(proposal->program, strlen(proposal->program)),
+                     .n_pairs = n,
+                     .inputs = azr_alloc(n, sizeof(char *)),
+                     .outputs = azr_alloc(n, sizeof(char *))};
+    if (proposal->message != NULL)
+        task.message = azr_copy_text(proposal->message, strlen(proposal->message));
+    for (size_t i = 0; verdict == AZR_VERDICT_VALID && i < n; i++) {
+        task.inputs[i] = azr_copy_text(proposal->inputs[i], strlen(proposal->inputs[i]));
+        verdict = judge_value(&reply->runs[i], limits, &task.outputs[i], detail);
+    }
+    if (verdict == AZR_VERDICT_VALID)
+        *out_task = task;
+    else
+        azr_task_deinit(&task);
+    return verdict;
+}
+
+/* --- answers ---------------------------------------------------------------------------------- */
+
+bool azr_answer_job(const azr_task *task, const azr_answer *answer, azr_exec_limits limits,
+                    const char **out_inputs, azr_exec_job *out_job)
+{
+    if (answer->verdict != AZR_VERDICT_CORRECT || task->kind == AZR_KIND_DEDUCTION)
+        return false;
+    bool induction = task->kind == AZR_KIND_INDUCTION;
+    size_t n_given = induction ? azr_task_given_pairs(task) : 0;
+    size_t n = induction ? task->n_pairs - n_given : 1;
+    for (size_t i = 0; i < n; i++)
+        out_inputs[i] = induction ? task->inputs[n_given + i] : answer->text;
+    *out_job = (azr_exec_job){.program = induction ? answer->text : task->program,
+                              .inputs = out_inputs,
+                              .n_inputs = n,
+                              .limits = limits};
+    return true;
+}
+
+/* CORRECT or WRONG; INTERNAL when the task's own output cannot be read. */
+static azr_verdict compare(const char *gold_text, const char *value_text, azr_strbuf *detail)
+{
+    azr_literal *gold = parse(gold_text), *value = parse(value_text);
+    azr_verdict verdict = AZR_VERDICT_WRONG;
+    if (gold == NULL) {
+        say(detail, "the task's output is no plain value");
+        verdict = AZR_VERDICT_INTERNAL;
+    } else if (value == NULL) {
+        verdict = AZR_VERDICT_NOT_LITERAL;
+    } else if (azr_literal_equal(gold, value)) {
+        verdict = AZR_VERDICT_CORRECT;
+    } else {
+        say(detail, value_text);
+        say(detail, " is not ");
+        say(detail, gold_text);
+    }
+    azr_literal_destroy(gold);
+    azr_literal_destroy(value);
+    return verdict;
+}
+
+static azr_verdict judge_run(const char *gold, const azr_exec_run *run, azr_strbuf *detail)
+{
+    azr_verdict verdict = of_run(run, detail);
+    return verdict == AZR_VERDICT_VALID ? compare(gold, run->value, detail) : verdict;
+}
+
+/* Of the pairs that are not right, one with a value says more than one that failed. */
+static azr_verdict judge_pairs(const azr_task *task, const azr_exec_reply *reply,
+                               double *out_accuracy, azr_strbuf *detail)
+{
+    size_t n_given = azr_task_given_pairs(task), n = task->n_pairs - n_given, n_right = 0;
+    azr_verdict first = AZR_VERDICT_CORRECT;
+    azr_strbuf reason = {0};
+    bool ran = false;
+    for (size_t i = 0; i < n; i++) {
+        azr_strbuf text = {0};
+        azr_verdict verdict = judge_run(task->outputs[n_given + i], &reply->runs[i], &text);
+        n_right += verdict == AZR_VERDICT_CORRECT;
+        ran |= verdict == AZR_VERDICT_CORRECT || verdict == AZR_VERDICT_WRONG;
+        if (verdict == AZR_VERDICT_INTERNAL)
+            first = verdict;
+        if (first == AZR_VERDICT_CORRECT && verdict != AZR_VERDICT_CORRECT) {
+            first = verdict;
+            azr_strbuf_printf(&reason, "f(");
+            azr_tasks__append_short(task->inputs[n_given + i], &reason);
+            azr_strbuf_printf(&reason, "): %s", azr_strbuf_text(&text));
+        }
+        azr_strbuf_deinit(&text);
+    }
+    *out_accuracy = first == AZR_VERDICT_INTERNAL ? 0 : (double)n_right / (double)n;
+    if (detail != NULL && first != AZR_VERDICT_CORRECT)
+        azr_strbuf_printf(detail, "%zu of %zu hidden calls are right; %s", n_right, n,
+                          azr_strbuf_text(&reason));
+    azr_strbuf_deinit(&reason);
+    return ran && first != AZR_VERDICT_CORRECT && first != AZR_VERDICT_INTERNAL ? AZR_VERDICT_WRONG
+                                                                                : first;
+}
+
+azr_verdict azr_answer_judge(const azr_task *task, const azr_answer *answer,
+                             const azr_exec_reply *reply, double *out_accuracy, azr_strbuf *detail)
+{
+    bool induction = task->kind == AZR_KIND_INDUCTION;
+    double accuracy = 0;
+    azr_verdict verdict = answer->verdict;
+    if (verdict != AZR_VERDICT_CORRECT) {
+        say(detail, verdict == AZR_VERDICT_BAD_LITERAL && answer->text != NULL ? answer->text : "");
+    } else if (task->kind == AZR_KIND_DEDUCTION) {
+        verdict = compare(task->outputs[0], answer->text, detail);
+    } else if (is_internal(reply, induction ? task->n_pairs - azr_task_given_pairs(task) : 1,
+                           detail)) {
+        verdict = AZR_VERDICT_INTERNAL;
+    } else if (induction) {
+        verdict = judge_pairs(task, reply, &accuracy, detail);
+    } else {
+        verdict = judge_run(task->outputs[0], &reply->runs[0], detail);
+    }
+    if (!induction)
+        accuracy = verdict == AZR_VERDICT_CORRECT;
+    if (out_accuracy != NULL)
+        *out_accuracy = accuracy;
+    return verdict;
+}

@@ -1,0 +1,223 @@
+/* task_json.c: a task as one line of JSON: ours, and the reference implementation's fields. */
+#include "tasks/text.h"
+
+#include "azr/tasks.h"
+
+#include "base/memory.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_PAIRS = 1024 };
+
+static azr_status bad(azr_error *error, const char *field, const char *what)
+{
+    return azr_error_set(error, AZR_ERROR_INPUT, "field '%s' %s", field, what);
+}
+
+/* The text of a field; *out_text is borrowed. */
+static azr_status text_of(const json_t *value, const char *field, const char **out_text,
+                          azr_error *error)
+{
+    if (value == NULL)
+        return bad(error, field, "is missing");
+    if (!json_is_string(value))
+        return bad(error, field, "must be a text");
+    *out_text = json_string_value(value);
+    if (!azr_tasks__is_text((azr_span){*out_text, json_string_length(value)}))
+        return bad(error, field, "holds control characters");
+    return AZR_OK;
+}
+
+static azr_status read_kind(const json_t *root, azr_kind *out_kind, azr_error *error)
+{
+    const json_t *value = json_object_get(root, "kind");
+    *out_kind = json_object_get(root, "inputs") != NULL ? AZR_KIND_INDUCTION : AZR_KIND_DEDUCTION;
+    if (value == NULL || json_is_null(value))
+        return AZR_OK;
+    const char *name = "";
+    azr_status status = text_of(value, "kind", &name, error);
+    if (status == AZR_OK && !azr_kind_parse(name, out_kind))
+        status = bad(error, "kind", "must be deduction, abduction or induction");
+    return status;
+}
+
+static bool has_line(const char *text, azr_span wanted)
+{
+    azr_span rest = {text, strlen(text)}, line;
+    while (azr_tasks__next_line(&rest, &line)) {
+        line = azr_tasks__trim(line);
+        if (line.size == wanted.size && memcmp(line.text, wanted.text, wanted.size) == 0)
+            return true;
+    }
+    return false;
+}
+
+static azr_status read_program(const json_t *root, azr_task *task, azr_error *error)
+{
+    const char *field = json_object_get(root, "program") != NULL ? "program" : "snippet";
+    const json_t *value = json_object_get(root, field), *imports = json_object_get(root, "imports");
+    const char *program = "", *line = "";
+    azr_status status = text_of(value, value != NULL ? field : "program", &program, error);
+    if (status != AZR_OK)
+        return status;
+    if (imports != NULL && !json_is_array(imports))
+        return bad(error, "imports", "must be a list of texts");
+    azr_strbuf text = {0};
+    for (size_t i = 0; status == AZR_OK && i < json_array_size(imports); i++) {
+        status = text_of(json_array_get(imports, i), "imports", &line, error);
+        if (status != AZR_OK)
+            break;
+        azr_span span = azr_tasks__trim((azr_span){line, strlen(line)});
+        if (has_line(program, span))
+            continue;
+        azr_strbuf_append(&text, span.text, span.size);
+        azr_strbuf_puts(&text, "\n");
+    }
+    azr_tasks__append_program((azr_span){program, strlen(program)}, &text);
+    task->program = azr_strbuf_steal(&text);
+    if (status == AZR_OK && !azr_tasks__defines_f((azr_span){task->program, strlen(task->program)}))
+        status = bad(error, field, "has no function f at its left margin");
+    return status;
+}
+
+/* A canonical literal, or argument list; field is for the error. */
+static azr_status read_literal(const json_t *value, const char *field, bool arguments,
+                               char **out_text, azr_error *error)
+{
+    const char *text = "";
+    azr_status status = text_of(value, field, &text, error);
+    if (status != AZR_OK)
+        return status;
+    azr_literal *literal = NULL;
+    status = arguments ? azr_arguments_parse(text, strlen(text), &literal, error)
+                       : azr_literal_parse(text, strlen(text), &literal, error);
+    if (status != AZR_OK) {
+        azr_error_prefix(error, "field '%s' must be %s", field,
+                         arguments ? "plain values as between the brackets of a call"
+                                   : "a plain value");
+        return status;
+    }
+    *out_text = azr_literal_print(literal);
+    azr_literal_destroy(literal);
+    return AZR_OK;
+}
+
+static azr_status read_list(const json_t *root, const char *field, bool arguments, size_t n,
+                            char **texts, azr_error *error)
+{
+    const json_t *list = json_object_get(root, field);
+    if (!json_is_array(list) || json_array_size(list) != n)
+        return azr_error_set(error, AZR_ERROR_INPUT, "field '%s' must be a list of %zu texts",
+                             field, n);
+    azr_status status = AZR_OK;
+    for (size_t i = 0; status == AZR_OK && i < n; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "%s[%zu]", field, i);
+        status = read_literal(json_array_get(list, i), name, arguments, &texts[i], error);
+    }
+    return status;
+}
+
+static azr_status read_pairs(const json_t *root, azr_task *task, azr_error *error)
+{
+    bool induction = task->kind == AZR_KIND_INDUCTION;
+    size_t n = 1;
+    if (induction) {
+        const json_t *inputs = json_object_get(root, "inputs");
+        if (inputs == NULL)
+            return bad(error, "inputs", "is missing");
+        n = json_array_size(inputs);
+        if (n < 2 || n > MAX_PAIRS)
+            return azr_error_set(error, AZR_ERROR_INPUT,
+                                 "field 'inputs' must be a list of 2 to %d texts", MAX_PAIRS);
+    }
+    task->n_pairs = n;
+    task->inputs = azr_alloc(n, sizeof *task->inputs);
+    task->outputs = azr_alloc(n, sizeof *task->outputs);
+    azr_status status;
+    if (induction) {
+        status = read_list(root, "inputs", true, n, task->inputs, error);
+        if (status == AZR_OK)
+            status = read_list(root, "outputs", false, n, task->outputs, error);
+        return status;
+    }
+    status = read_literal(json_object_get(root, "input"), "input", true, &task->inputs[0], error);
+    if (status == AZR_OK)
+        status = read_literal(json_object_get(root, "output"), "output", false, &task->outputs[0],
+                              error);
+    return status;
+}
+
+static azr_status read_message(const json_t *root, azr_task *task, azr_error *error)
+{
+    if (task->kind != AZR_KIND_INDUCTION)
+        return AZR_OK;
+    const char *text = "";
+    azr_status status = text_of(json_object_get(root, "message"), "message", &text, error);
+    if (status != AZR_OK)
+        return status;
+    azr_strbuf line = {0};
+    azr_tasks__append_one_line((azr_span){text, strlen(text)}, &line);
+    if (line.size == 0)
+        status = bad(error, "message", "must not be empty");
+    task->message = azr_strbuf_steal(&line);
+    return status;
+}
+
+azr_status azr_task_from_json(const char *line, size_t size, azr_task *out_task, azr_error *error)
+{
+    *out_task = (azr_task){0};
+    if (size > AZR_TASK_MAX_JSON_BYTES)
+        return azr_error_set(error, AZR_ERROR_LIMIT, "a task of %zu bytes is over the limit of %d",
+                             size, AZR_TASK_MAX_JSON_BYTES);
+    json_error_t fault;
+    json_t *root = json_loadb(line, size, JSON_REJECT_DUPLICATES, &fault);
+    if (root == NULL)
+        return azr_error_set(error, AZR_ERROR_INPUT, "no JSON at column %d: %s", fault.column,
+                             fault.text);
+    azr_status status = AZR_OK;
+    if (!json_is_object(root))
+        status = azr_error_set(error, AZR_ERROR_INPUT, "a task must be a JSON object");
+    if (status == AZR_OK)
+        status = read_kind(root, &out_task->kind, error);
+    if (status == AZR_OK)
+        status = read_program(root, out_task, error);
+    if (status == AZR_OK)
+        status = read_pairs(root, out_task, error);
+    if (status == AZR_OK)
+        status = read_message(root, out_task, error);
+    json_decref(root);
+    if (status != AZR_OK)
+        azr_task_deinit(out_task);
+    return status;
+}
+
+static json_t *list_of(char *const *texts, size_t n)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < n; i++)
+        json_array_append_new(list, json_string(texts[i]));
+    return list;
+}
+
+char *azr_task_to_json(const azr_task *task)
+{
+    json_t *root = json_object();
+    json_object_set_new(root, "kind", json_string(azr_kind_name(task->kind)));
+    json_object_set_new(root, "program", json_string(task->program));
+    if (task->kind == AZR_KIND_INDUCTION) {
+        json_object_set_new(root, "inputs", list_of(task->inputs, task->n_pairs));
+        json_object_set_new(root, "outputs", list_of(task->outputs, task->n_pairs));
+        json_object_set_new(root, "message", json_string(task->message));
+    } else {
+        json_object_set_new(root, "input", json_string(task->inputs[0]));
+        json_object_set_new(root, "output", json_string(task->outputs[0]));
+    }
+    char *dumped = json_dumps(root, 0);
+    char *text = azr_copy_text(dumped, strlen(dumped));
+    free(dumped);
+    json_decref(root);
+    return text;
+}

@@ -1,0 +1,146 @@
+/* template.c: the table of templates, and what their parsers share. */
+#include "tasks/template.h"
+
+#include "tasks/text.h"
+
+#include "base/check.h"
+#include "base/memory.h"
+
+#include <string.h>
+
+static const azr_template *const templates[] = {&azr_tasks__transcript};
+
+azr_status azr_template_find(const char *name, const azr_template **out_template, azr_error *error)
+{
+    azr_strbuf names = {0};
+    for (size_t i = 0; i < AZR_COUNT(templates); i++) {
+        if (strcmp(templates[i]->name, name) == 0) {
+            azr_strbuf_deinit(&names);
+            *out_template = templates[i];
+            return AZR_OK;
+        }
+        azr_strbuf_printf(&names, "%s%s", i > 0 ? ", " : "", templates[i]->name);
+    }
+    azr_error_set(error, AZR_ERROR_INPUT, "unknown template '%.64s': there is %s", name,
+                  azr_strbuf_text(&names));
+    azr_strbuf_deinit(&names);
+    return AZR_ERROR_INPUT;
+}
+
+void azr_template_propose(const azr_template *template, const azr_proposal_request *request,
+                          azr_strbuf *out)
+{
+    AZR_CHECK((request->kind == AZR_KIND_INDUCTION) == (request->program != NULL));
+    template->propose(request, out);
+}
+
+void azr_template_solve(const azr_template *template, const azr_task *task, azr_strbuf *out)
+{
+    template->solve(task, out);
+}
+
+const char *const *azr_template_stops(const azr_template *template, azr_role role, azr_kind kind)
+{
+    return template->stops(role, kind);
+}
+
+void azr_template_parse_proposal(const azr_template *template, const azr_proposal_request *request,
+                                 const char *completion, size_t size, azr_proposal *out_proposal)
+{
+    *out_proposal = (azr_proposal){.kind = request->kind, .verdict = AZR_VERDICT_VALID};
+    if (size == 0)
+        completion = "";
+    if (azr_tasks__is_text((azr_span){completion, size}))
+        template->parse_proposal(request, completion, size, out_proposal);
+    else
+        out_proposal->verdict = AZR_VERDICT_BAD_TEXT;
+}
+
+void azr_template_parse_answer(const azr_template *template, const azr_task *task,
+                               const char *completion, size_t size, azr_answer *out_answer)
+{
+    *out_answer = (azr_answer){.verdict = AZR_VERDICT_CORRECT};
+    if (size == 0)
+        completion = "";
+    if (azr_tasks__is_text((azr_span){completion, size}))
+        template->parse_answer(task, completion, size, out_answer);
+    else
+        out_answer->verdict = AZR_VERDICT_BAD_TEXT;
+}
+
+azr_verdict azr_tasks__canonical_arguments(const char *text, size_t size, char **out_text)
+{
+    *out_text = NULL;
+    if (size > AZR_TASK_MAX_ARGUMENT_BYTES)
+        return AZR_VERDICT_TOO_LONG;
+    azr_literal *arguments = NULL;
+    if (azr_arguments_parse(text, size, &arguments, NULL) != AZR_OK)
+        return AZR_VERDICT_BAD_LITERAL;
+    char *canonical = azr_literal_print(arguments);
+    azr_literal_destroy(arguments);
+    if (strlen(canonical) > AZR_TASK_MAX_ARGUMENT_BYTES) {
+        azr_free(canonical);
+        return AZR_VERDICT_TOO_LONG;
+    }
+    *out_text = canonical;
+    return AZR_VERDICT_VALID;
+}
+
+void azr_tasks__set_program(azr_proposal *proposal, char *program)
+{
+    size_t size = strlen(program);
+    proposal->program = program;
+    if (size > AZR_TASK_MAX_PROGRAM_BYTES)
+        proposal->verdict = AZR_VERDICT_TOO_LONG;
+    else if (!azr_tasks__defines_f((azr_span){program, size}))
+        proposal->verdict = AZR_VERDICT_NO_PROGRAM;
+}
+
+void azr_tasks__add_call(azr_call_list *list, const char *text, size_t size)
+{
+    char *input = NULL;
+    azr_verdict verdict = azr_tasks__canonical_arguments(text, size, &input);
+    if (verdict != AZR_VERDICT_VALID)
+        input = azr_copy_text(text, size);
+    for (size_t i = 0; i < list->n; i++) {
+        if (strcmp(list->inputs[i], input) == 0) {
+            azr_free(input);
+            return;
+        }
+    }
+    if (list->n == list->capacity) {
+        list->capacity = list->capacity > 0 ? 2 * list->capacity : 16;
+        list->inputs = azr_realloc(list->inputs, list->capacity, sizeof *list->inputs);
+        list->verdicts = azr_realloc(list->verdicts, list->capacity, sizeof *list->verdicts);
+    }
+    list->inputs[list->n] = input;
+    list->verdicts[list->n] = verdict;
+    list->n++;
+}
+
+void azr_tasks__take_calls(azr_call_list *list, size_t n_wanted, azr_proposal *proposal)
+{
+    if (list->n < n_wanted || n_wanted == 0) {
+        proposal->verdict = list->n == 0 ? AZR_VERDICT_NO_CALL : AZR_VERDICT_FEW_INPUTS;
+        return;
+    }
+    size_t first = list->n - n_wanted;
+    proposal->inputs = azr_alloc(n_wanted, sizeof *proposal->inputs);
+    proposal->n_inputs = n_wanted;
+    for (size_t i = first; i < list->n; i++) {
+        proposal->inputs[i - first] = list->inputs[i];
+        list->inputs[i] = NULL;
+        if (proposal->verdict == AZR_VERDICT_VALID)
+            proposal->verdict = list->verdicts[i];
+    }
+    list->n = first;
+}
+
+void azr_tasks__call_list_deinit(azr_call_list *list)
+{
+    for (size_t i = 0; i < list->n; i++)
+        azr_free(list->inputs[i]);
+    azr_free(list->inputs);
+    azr_free(list->verdicts);
+    *list = (azr_call_list){0};
+}

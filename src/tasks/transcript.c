@@ -1,0 +1,271 @@
+/* transcript.c: the template that is a Python session as text. Nothing is explained; the model goes on
+ * writing. A proposal or a program goes on after "def f(", an answer after its prompt line. */
+#include "tasks/template.h"
+
+#include "tasks/text.h"
+
+#include "base/memory.h"
+
+#include <string.h>
+
+static const char call_start[] = ">>> f(";
+static const char program_start[] = "def f(";
+
+/* --- prompts ---------------------------------------------------------------------------------- */
+
+/* The program, which must be whole lines. */
+static void put_program(const char *program, azr_strbuf *out)
+{
+    azr_tasks__append_program((azr_span){program, strlen(program)}, out);
+}
+
+static void put_call(const azr_task *task, size_t i_pair, azr_strbuf *out)
+{
+    azr_strbuf_printf(out, "%s%s)\n%s\n", call_start, task->inputs[i_pair], task->outputs[i_pair]);
+}
+
+static void propose_triplet(const azr_proposal_request *request, azr_strbuf *out)
+{
+    azr_strbuf_puts(out, request->kind == AZR_KIND_DEDUCTION
+                             ? "# Small Python functions, each with one call and its result."
+                             : "# Small Python functions, each with one call that is hard to find "
+                               "from its result.");
+    azr_strbuf_puts(out, " No two are alike.\n\n");
+    for (size_t i = 0; i < request->n_references; i++) {
+        azr_strbuf_printf(out, "# Example %zu\n", i + 1);
+        put_program(request->references[i]->program, out);
+        azr_strbuf_puts(out, "\n");
+        put_call(request->references[i], 0, out);
+        azr_strbuf_puts(out, "\n");
+    }
+    azr_strbuf_printf(out, "# Example %zu\n%s", request->n_references + 1, program_start);
+}
+
+static void propose_inputs(const azr_proposal_request *request, azr_strbuf *out)
+{
+    azr_strbuf_printf(out, "# Functions, each with a one-line hint and %zu different calls.\n\n",
+                      request->n_inputs);
+    for (size_t i = 0; i < request->n_references; i++) {
+        const azr_task *task = request->references[i];
+        put_program(task->program, out);
+        azr_strbuf_printf(out, "\n# hint: %s\n", task->message);
+        for (size_t j = 0; j < task->n_pairs; j++)
+            put_call(task, j, out);
+        azr_strbuf_puts(out, "\n");
+    }
+    put_program(request->program, out);
+    azr_strbuf_puts(out, "\n# hint:");
+}
+
+static void propose(const azr_proposal_request *request, azr_strbuf *out)
+{
+    if (request->kind == AZR_KIND_INDUCTION)
+        propose_inputs(request, out);
+    else
+        propose_triplet(request, out);
+}
+
+static void solve_induction(const azr_task *task, azr_strbuf *out)
+{
+    enum { N_EXAMPLE_CALLS = 3 };
+    azr_task example;
+    azr_task_identity(AZR_KIND_INDUCTION, &example);
+    azr_strbuf_printf(out, "# hint: %s\n", example.message);
+    for (size_t i = 0; i < N_EXAMPLE_CALLS; i++)
+        put_call(&example, i, out);
+    azr_strbuf_puts(out, "\n");
+    put_program(example.program, out);
+    azr_strbuf_printf(out, "\n\n# hint: %s\n", task->message);
+    for (size_t i = 0; i < azr_task_given_pairs(task); i++)
+        put_call(task, i, out);
+    azr_strbuf_printf(out, "\n%s", program_start);
+    azr_task_deinit(&example);
+}
+
+static void solve(const azr_task *task, azr_strbuf *out)
+{
+    if (task->kind == AZR_KIND_INDUCTION) {
+        solve_induction(task, out);
+        return;
+    }
+    put_program(task->program, out);
+    if (task->kind == AZR_KIND_DEDUCTION)
+        azr_strbuf_printf(out, "\n%s%s)\n", call_start, task->inputs[0]);
+    else
+        azr_strbuf_printf(out, "\n# f(...) == %s for these arguments:\n%s", task->outputs[0],
+                          call_start);
+}
+
+static const char *const *stops(azr_role role, azr_kind kind)
+{
+    static const char *const triplet[] = {"\n# Example", "\n\n\n", NULL};
+    static const char *const calls[] = {"\n\n", NULL};
+    static const char *const line[] = {"\n", NULL};
+    static const char *const program[] = {"\n# hint:", "\n>>> ", "\n\n\n", NULL};
+    bool induction = kind == AZR_KIND_INDUCTION;
+    if (role == AZR_ROLE_PROPOSER)
+        return induction ? calls : triplet;
+    return induction ? program : line;
+}
+
+/* --- completions ------------------------------------------------------------------------------ */
+
+/* The first line of `text` that starts a call; a line starts behind a line feed. */
+static bool find_call(azr_span text, azr_span *out_before, azr_span *out_arguments)
+{
+    azr_span rest = text, line;
+    bool first = true;
+    while (azr_tasks__next_line(&rest, &line)) {
+        if (!first && azr_tasks__starts_with(line, call_start)) {
+            size_t skip = strlen(call_start);
+            *out_before = (azr_span){text.text, (size_t)(line.text - text.text)};
+            return azr_tasks__call_arguments((azr_span){line.text + skip, line.size - skip},
+                                             out_arguments);
+        }
+        first = false;
+    }
+    return false;
+}
+
+/* "def f(" and what the model wrote behind it. Free with azr_free. */
+static char *glue_program(const azr_span *imports_of, azr_span completion)
+{
+    azr_strbuf program = {0}, whole = {0};
+    if (imports_of != NULL)
+        azr_tasks__append_imports(*imports_of, &whole);
+    azr_strbuf_puts(&program, program_start);
+    azr_strbuf_append(&program, completion.text, completion.size);
+    azr_tasks__append_program((azr_span){program.data, program.size}, &whole);
+    azr_strbuf_deinit(&program);
+    return azr_strbuf_steal(&whole);
+}
+
+static void parse_triplet(const azr_proposal_request *request, azr_span completion,
+                          azr_proposal *proposal)
+{
+    azr_span text = azr_tasks__cut(completion, stops(AZR_ROLE_PROPOSER, request->kind));
+    azr_span before = text, arguments;
+    bool found = find_call(text, &before, &arguments);
+    azr_tasks__set_program(proposal, glue_program(NULL, before));
+    if (!found)
+        proposal->verdict = AZR_VERDICT_NO_CALL;
+    if (proposal->verdict != AZR_VERDICT_VALID)
+        return;
+    proposal->inputs = azr_alloc(1, sizeof *proposal->inputs);
+    proposal->n_inputs = 1;
+    proposal->verdict =
+        azr_tasks__canonical_arguments(arguments.text, arguments.size, &proposal->inputs[0]);
+    if (proposal->verdict != AZR_VERDICT_VALID)
+        proposal->inputs[0] = azr_copy_text(arguments.text, arguments.size);
+}
+
+/* The hint's line, then calls with results, which are the model's guesses and are passed over. */
+static void parse_inputs(const azr_proposal_request *request, azr_span completion,
+                         azr_proposal *proposal)
+{
+    azr_tasks__set_program(proposal, azr_copy_text(request->program, strlen(request->program)));
+    if (proposal->verdict != AZR_VERDICT_VALID)
+        return;
+    azr_span rest = azr_tasks__cut(completion, stops(AZR_ROLE_PROPOSER, AZR_KIND_INDUCTION));
+    azr_span line = {0};
+    azr_tasks__next_line(&rest, &line);
+    azr_strbuf message = {0};
+    azr_tasks__append_one_line(line, &message);
+    if (message.size == 0 || strncmp(message.data, ">>>", 3) == 0)
+        proposal->verdict = AZR_VERDICT_NO_MESSAGE;
+    else if (message.size > AZR_TASK_MAX_MESSAGE_BYTES)
+        proposal->verdict = AZR_VERDICT_TOO_LONG;
+    proposal->message = azr_strbuf_steal(&message);
+    if (proposal->verdict != AZR_VERDICT_VALID)
+        return;
+    azr_call_list calls = {0};
+    size_t n_calls = 0;
+    while (n_calls < AZR_TASK_MAX_CALLS && azr_tasks__next_line(&rest, &line)) {
+        size_t skip = strlen(call_start);
+        azr_span arguments;
+        if (!azr_tasks__starts_with(line, call_start) ||
+            !azr_tasks__call_arguments((azr_span){line.text + skip, line.size - skip}, &arguments))
+            continue;
+        azr_tasks__add_call(&calls, arguments.text, arguments.size);
+        n_calls++;
+    }
+    azr_tasks__take_calls(&calls, request->n_inputs, proposal);
+    azr_tasks__call_list_deinit(&calls);
+}
+
+static void parse_proposal(const azr_proposal_request *request, const char *completion, size_t size,
+                           azr_proposal *out_proposal)
+{
+    if (request->kind == AZR_KIND_INDUCTION)
+        parse_inputs(request, (azr_span){completion, size}, out_proposal);
+    else
+        parse_triplet(request, (azr_span){completion, size}, out_proposal);
+}
+
+/* A literal that fills the line. */
+static void parse_value(azr_span line, azr_answer *answer)
+{
+    line = azr_tasks__trim(line);
+    azr_literal *value = NULL;
+    answer->text = azr_copy_text(line.text, line.size);
+    if (line.size == 0)
+        answer->verdict = AZR_VERDICT_NO_ANSWER;
+    else if (azr_literal_parse(line.text, line.size, &value, NULL) != AZR_OK)
+        answer->verdict = AZR_VERDICT_BAD_LITERAL;
+    azr_literal_destroy(value);
+}
+
+/* An argument list and the bracket that closes it. */
+static void parse_arguments(azr_span line, azr_answer *answer)
+{
+    azr_span arguments = line;
+    if (azr_tasks__trim(line).size == 0) {
+        answer->verdict = AZR_VERDICT_NO_ANSWER;
+    } else if (!azr_tasks__call_arguments(line, &arguments)) {
+        answer->verdict = AZR_VERDICT_BAD_LITERAL;
+    } else {
+        azr_verdict verdict =
+            azr_tasks__canonical_arguments(arguments.text, arguments.size, &answer->text);
+        if (verdict != AZR_VERDICT_VALID)
+            answer->verdict = verdict;
+    }
+    if (answer->text == NULL)
+        answer->text = azr_copy_text(arguments.text, arguments.size);
+}
+
+/* A program: the task's imports stand before it, since the model begins behind "def f(". */
+static void parse_program(const azr_task *task, azr_span completion, azr_answer *answer)
+{
+    azr_span text = azr_tasks__cut(completion, stops(AZR_ROLE_SOLVER, AZR_KIND_INDUCTION));
+    azr_span original = {task->program, strlen(task->program)};
+    answer->text = glue_program(&original, text);
+    size_t size = strlen(answer->text);
+    if (size > AZR_TASK_MAX_PROGRAM_BYTES)
+        answer->verdict = AZR_VERDICT_TOO_LONG;
+    else if (!azr_tasks__defines_f((azr_span){answer->text, size}))
+        answer->verdict = AZR_VERDICT_NO_PROGRAM;
+}
+
+static void parse_answer(const azr_task *task, const char *completion, size_t size,
+                         azr_answer *out_answer)
+{
+    azr_span text = {completion, size};
+    if (task->kind == AZR_KIND_INDUCTION) {
+        parse_program(task, text, out_answer);
+        return;
+    }
+    text = azr_tasks__cut(text, stops(AZR_ROLE_SOLVER, task->kind));
+    if (task->kind == AZR_KIND_DEDUCTION)
+        parse_value(text, out_answer);
+    else
+        parse_arguments(text, out_answer);
+}
+
+const azr_template azr_tasks__transcript = {
+    .name = "transcript",
+    .propose = propose,
+    .solve = solve,
+    .stops = stops,
+    .parse_proposal = parse_proposal,
+    .parse_answer = parse_answer,
+};

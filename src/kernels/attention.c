@@ -53,7 +53,8 @@ typedef struct forward_job {
     int64_t i_begin, i_end;
 } forward_job;
 
-/* Jobs of about AZR_ATTENTION_PAIRS pairs; returns their number, writes them where jobs is given. */
+/* Jobs of about AZR_ATTENTION_PAIRS pairs; returns their number, writes them where jobs is given.
+ */
 static int64_t list_forward_jobs(const azr_attention_shape *shape,
                                  const azr_attention_query *queries, int64_t n_queries,
                                  forward_job *jobs)

@@ -1,5 +1,6 @@
 /* kernels.c: the front door of the row operations: cuts work into ranges for threads and calls the
- * kernels of the chosen level. Ranges are such that every sum has one order, whatever the threads. */
+ * kernels of the chosen level. Ranges are such that every sum has one order, whatever the threads.
+ */
 #include "azr/kernels.h"
 
 #include "base/check.h"

@@ -1,6 +1,8 @@
 /* engine.c: from settings to an opened model and tokenizer. */
 #include "app/engine.h"
 
+#include "base/strbuf.h"
+
 #include <omp.h>
 
 void azr_settings_init(azr_settings *settings)

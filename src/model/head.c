@@ -1,0 +1,383 @@
+/* head.c: from states to tokens and log-probabilities, and back. The LM head goes in blocks of rows:
+ * logits never exist for all of them. A row that predicts several targets (the end of a prompt with
+ * eight answers) goes through the head once. */
+#include "model/network.h"
+
+#include "base/check.h"
+
+#include <math.h>
+#include <omp.h>
+#include <string.h>
+
+void azr_model__final_norm(const azr_model *model, int64_t n, const float *x, float *states)
+{
+    int64_t d = model->shape.d_model;
+    azr_rmsnorm_forward(n, d, model->shape.norm_eps, x, d, model->weights + model->at_final_norm,
+                        states, d);
+}
+
+static azr_status check_finite(size_t n, const float *values, const char *what, azr_error *error)
+{
+    for (size_t i = 0; values != NULL && i < n; i++)
+        if (!isfinite(values[i]))
+            return azr_error_set(error, AZR_ERROR_NUMERIC, "%s %zu of %zu is %g", what, i, n,
+                                 (double)values[i]);
+    return AZR_OK;
+}
+
+static azr_status check_results(size_t n, const float *logprobs, const float *entropies,
+                                azr_error *error)
+{
+    azr_status status = check_finite(n, logprobs, "log-probability", error);
+    return status == AZR_OK ? check_finite(n, entropies, "entropy", error) : status;
+}
+
+/* --- which rows predict which targets --------------------------------------------------------------- */
+
+typedef struct predictions {
+    int64_t n;       /* distinct rows */
+    int64_t *rows;   /* [n] */
+    int64_t *begins; /* [n + 1] into targets */
+    size_t *targets; /* indices of batch targets, grouped by row */
+} predictions;
+
+static void predictions_deinit(predictions *p)
+{
+    azr_free(p->rows);
+    azr_free(p->begins);
+    azr_free(p->targets);
+}
+
+/* A target takes part in backward when it has a gradient. */
+static bool takes_part(const float *dlogprobs, const float *dentropies, size_t i)
+{
+    return dlogprobs == NULL || dlogprobs[i] != 0 || (dentropies != NULL && dentropies[i] != 0);
+}
+
+/* rows_of [n_targets] are the rows, -1 for targets left out; index_of [n_rows] is -1 throughout. */
+static void group_targets(size_t n_targets, const int64_t *rows_of, int64_t *index_of,
+                          predictions *p)
+{
+    p->n = 0;
+    for (size_t i = 0; i < n_targets; i++) {
+        if (rows_of[i] < 0)
+            continue;
+        if (index_of[rows_of[i]] < 0) {
+            index_of[rows_of[i]] = p->n;
+            p->rows[p->n++] = rows_of[i];
+        }
+        p->begins[index_of[rows_of[i]] + 1]++;
+    }
+    for (int64_t i = 0; i < p->n; i++)
+        p->begins[i + 1] += p->begins[i];
+    for (size_t i = 0; i < n_targets; i++)
+        if (rows_of[i] >= 0)
+            p->targets[p->begins[index_of[rows_of[i]]]++] = i;
+    for (int64_t i = p->n; i > 0; i--)
+        p->begins[i] = p->begins[i - 1];
+    p->begins[0] = 0;
+}
+
+/* dlogprobs NULL: all targets take part. */
+static azr_status find_predictions(const azr_batch *batch, int64_t n_rows, const float *dlogprobs,
+                                   const float *dentropies, predictions *out, azr_error *error)
+{
+    size_t n = batch->n_targets;
+    azr_status status = AZR_OK;
+    int64_t *firsts = azr_try_alloc(batch->n_segments, sizeof *firsts);
+    int64_t *lasts = azr_try_alloc(batch->n_segments, sizeof *lasts);
+    int64_t *rows_of = azr_try_alloc(n, sizeof *rows_of);
+    int64_t *index_of = azr_try_alloc((size_t)n_rows, sizeof *index_of);
+    predictions p = {0, azr_try_alloc(n, sizeof *p.rows), azr_try_alloc(n + 1, sizeof *p.begins),
+                     azr_try_alloc(n, sizeof *p.targets)};
+    if (firsts == NULL || lasts == NULL || rows_of == NULL || index_of == NULL || p.rows == NULL ||
+        p.begins == NULL || p.targets == NULL) {
+        predictions_deinit(&p);
+        p = (predictions){0};
+        status = azr_error_set(error, AZR_ERROR_MEMORY, "no memory for %zu targets", n);
+        goto done;
+    }
+    azr_model__list_rows(batch, firsts, lasts);
+    for (int64_t i = 0; i < n_rows; i++)
+        index_of[i] = -1;
+    for (size_t i = 0; i < n; i++) {
+        azr_target t = batch->targets[i];
+        rows_of[i] = t.index > 0 ? firsts[t.segment] + t.index - 1
+                                 : lasts[batch->segments[t.segment].parent];
+        if (!takes_part(dlogprobs, dentropies, i))
+            rows_of[i] = -1;
+    }
+    group_targets(n, rows_of, index_of, &p);
+done:
+    azr_free(firsts);
+    azr_free(lasts);
+    azr_free(rows_of);
+    azr_free(index_of);
+    *out = p;
+    return status;
+}
+
+static int32_t target_token(const azr_batch *batch, size_t i)
+{
+    azr_target t = batch->targets[i];
+    return batch->segments[t.segment].tokens[t.index];
+}
+
+/* --- blocks of rows ----------------------------------------------------------------------------------- */
+
+/* Gathers rows [begin, begin + n) of the predictions and computes their logits. */
+static void compute_block(azr_model *model, const predictions *p, int64_t begin, int64_t n,
+                          const float *x)
+{
+    const azr_model__head_space *space = &model->head_space;
+    int64_t d = model->shape.d_model;
+    for (int64_t i = 0; i < n; i++)
+        memcpy(space->raw + i * d, x + p->rows[begin + i] * d, (size_t)d * sizeof(float));
+    azr_model__final_norm(model, n, space->raw, space->states);
+    azr_linear_forward(model->head, n, space->states, space->logits);
+}
+
+static int64_t block_rows(int64_t begin, int64_t n)
+{
+    return n - begin < AZR_MODEL__HEAD_ROWS ? n - begin : AZR_MODEL__HEAD_ROWS;
+}
+
+static void score_block(azr_model *model, const azr_batch *batch, const predictions *p,
+                        int64_t begin, int64_t n, float *logprobs, float *entropies)
+{
+    int64_t n_vocab = model->shape.n_vocab;
+#pragma omp parallel for num_threads(azr_kernels_threads()) schedule(dynamic)
+    for (int64_t i = 0; i < n; i++) {
+        const float *logits = model->head_space.logits + i * n_vocab;
+        for (int64_t j = p->begins[begin + i]; j < p->begins[begin + i + 1]; j++) {
+            size_t t = p->targets[j];
+            int32_t token = target_token(batch, t);
+            azr_logprob_forward(1, n_vocab, batch->temperature, logits, &token, &logprobs[t],
+                                entropies != NULL ? &entropies[t] : NULL);
+        }
+    }
+}
+
+static azr_status score_rows(azr_model *model, const azr_batch *batch, int64_t n_rows,
+                             const float *x, float *logprobs, float *entropies, azr_error *error)
+{
+    predictions p;
+    azr_status status = azr_model__head_space_ensure(model, error);
+    if (status != AZR_OK)
+        return status;
+    status = find_predictions(batch, n_rows, NULL, NULL, &p, error);
+    for (int64_t i = 0; status == AZR_OK && i < p.n; i += AZR_MODEL__HEAD_ROWS) {
+        int64_t n = block_rows(i, p.n);
+        compute_block(model, &p, i, n, x);
+        score_block(model, batch, &p, i, n, logprobs, entropies);
+    }
+    predictions_deinit(&p);
+    return status == AZR_OK ? check_results(batch->n_targets, logprobs, entropies, error) : status;
+}
+
+/* Logits of row i of the block become their gradient. p is the same for all targets of a row, so
+ * their gradients are one with the sums of coefficients, but for the targets' own entries. */
+static void differentiate_row(const azr_batch *batch, const predictions *p, int64_t i_prediction,
+                              int64_t n_vocab, float *logits, const float *dlogprobs,
+                              const float *dentropies)
+{
+    int64_t begin = p->begins[i_prediction], end = p->begins[i_prediction + 1];
+    float dlogprob = 0, dentropy = 0, rest = 0;
+    int32_t first = target_token(batch, p->targets[begin]);
+    for (int64_t j = begin; j < end; j++) {
+        dlogprob += dlogprobs[p->targets[j]];
+        dentropy += dentropies != NULL ? dentropies[p->targets[j]] : 0;
+    }
+    azr_logprob_backward(1, n_vocab, batch->temperature, logits, &first, &dlogprob, &dentropy);
+    for (int64_t j = begin + 1; j < end; j++) {
+        float d = dlogprobs[p->targets[j]] / batch->temperature;
+        logits[target_token(batch, p->targets[j])] += d;
+        rest += d;
+    }
+    logits[first] -= rest;
+}
+
+static void differentiate_block(azr_model *model, const azr_batch *batch, const predictions *p,
+                                int64_t begin, int64_t n, const float *dlogprobs,
+                                const float *dentropies)
+{
+    int64_t n_vocab = model->shape.n_vocab, d = model->shape.d_model;
+    const azr_model__head_space *space = &model->head_space;
+    float *dx = model->gradient_space.dx;
+#pragma omp parallel for num_threads(azr_kernels_threads()) schedule(dynamic)
+    for (int64_t i = 0; i < n; i++)
+        differentiate_row(batch, p, begin + i, n_vocab, space->logits + i * n_vocab, dlogprobs,
+                          dentropies);
+    azr_linear_backward_weight(model->head, n, space->states, space->logits,
+                               model->gradients + model->at_head);
+    azr_linear_backward_input(model->head, n, space->logits, space->dstates);
+    azr_rmsnorm_backward(n, d, model->shape.norm_eps, space->raw, d,
+                         model->weights + model->at_final_norm, space->dstates, d, space->dstates,
+                         d, false, model->gradients + model->at_final_norm);
+    for (int64_t i = 0; i < n; i++)
+        memcpy(dx + p->rows[begin + i] * d, space->dstates + i * d, (size_t)d * sizeof(float));
+}
+
+/* --- a batch -------------------------------------------------------------------------------------------- */
+
+/* keep: into model->kept, for backward. */
+static azr_status run_batch(azr_model *model, const azr_batch *batch, bool keep, float *logprobs,
+                            float *entropies, azr_error *error)
+{
+    const azr_model_shape *s = &model->shape;
+    azr_model__space *space = keep ? &model->kept : &model->passing;
+    azr_model__rows *rows = keep ? &model->kept_rows : &model->rows;
+    azr_model__gradient_space *gradients = keep ? &model->gradient_space : NULL;
+    int64_t n_rows, n_room;
+    int32_t last_position = 0;
+    model->has_kept = keep ? false : model->has_kept;
+    azr_status status = azr_model__check_batch(model, batch, &n_rows, error);
+    if (status != AZR_OK || n_rows == 0)
+        return status;
+    n_room = !keep && n_rows < AZR_MODEL__PREFILL_ROWS ? AZR_MODEL__PREFILL_ROWS : n_rows;
+    status = azr_model__space_ensure(s, keep, n_room, space, error);
+    if (status == AZR_OK && keep)
+        status = azr_model__gradient_space_ensure(s, n_rows, gradients, error);
+    if (status == AZR_OK)
+        status = azr_model__rows_from_batch(model, batch, space, gradients, rows, error);
+    if (status != AZR_OK)
+        return status;
+    for (int64_t i = 0; i < n_rows; i++)
+        last_position = rows->positions[i] > last_position ? rows->positions[i] : last_position;
+    status = azr_model__rope_ensure(model, last_position + 1, error);
+    if (status != AZR_OK)
+        return status;
+    const float *x = azr_model__forward_rows(model, rows, space);
+    status = score_rows(model, batch, n_rows, x, logprobs, entropies, error);
+    model->has_kept = keep ? status == AZR_OK : model->has_kept;
+    return status;
+}
+
+azr_status azr_model_score(azr_model *model, const azr_batch *batch, float *logprobs,
+                           float *entropies, azr_error *error)
+{
+    return run_batch(model, batch, false, logprobs, entropies, error);
+}
+
+azr_status azr_model_forward(azr_model *model, const azr_batch *batch, float *logprobs,
+                             float *entropies, azr_error *error)
+{
+    return run_batch(model, batch, true, logprobs, entropies, error);
+}
+
+azr_status azr_model_backward(azr_model *model, const azr_batch *batch, const float *dlogprobs,
+                              const float *dentropies, azr_error *error)
+{
+    predictions p;
+    AZR_CHECK(model->gradients != NULL);
+    azr_status status = check_finite(batch->n_targets, dlogprobs, "gradient", error);
+    if (status == AZR_OK)
+        status = check_finite(batch->n_targets, dentropies, "gradient of entropy", error);
+    if (status != AZR_OK || batch->n_targets == 0)
+        return status;
+    AZR_CHECK(model->has_kept);
+    int64_t n_rows = model->kept_rows.n_rows, d = model->shape.d_model;
+    status = find_predictions(batch, n_rows, dlogprobs, dentropies, &p, error);
+    if (status != AZR_OK || p.n == 0)
+        goto done;
+    const float *x = model->kept.x + model->shape.n_layers * model->kept.capacity * d;
+    memset(model->gradient_space.dx, 0, (size_t)(n_rows * d) * sizeof(float));
+    for (int64_t i = 0; i < p.n; i += AZR_MODEL__HEAD_ROWS) {
+        int64_t n = block_rows(i, p.n);
+        compute_block(model, &p, i, n, x);
+        differentiate_block(model, batch, &p, i, n, dlogprobs, dentropies);
+    }
+    azr_model__backward_rows(model);
+    model->has_kept = false; /* the gradient of gate_up lies where gate_up lay */
+done:
+    predictions_deinit(&p);
+    return status;
+}
+
+/* --- states that azr_kv_extend gave ----------------------------------------------------------------------- */
+
+/* The draw is from the tempered distribution, and so is its log-probability. */
+static void draw_row(int64_t n_vocab, const float *logits, const azr_draw *draw, float *scratch,
+                     int32_t *token, float *logprob, float *entropy)
+{
+    float temperature = draw->temperature > 0 ? draw->temperature : 1;
+    *token = azr_sample_token(n_vocab, logits, draw->temperature, draw->top_k, draw->top_p, draw->u,
+                              scratch);
+    azr_logprob_forward(1, n_vocab, temperature, logits, token, logprob, entropy);
+}
+
+static azr_status check_draws(size_t n, const azr_draw *draws, azr_error *error)
+{
+    for (size_t i = 0; i < n; i++) {
+        const azr_draw *d = &draws[i];
+        if (!(d->temperature >= 0 && isfinite(d->temperature) && d->top_p > 0 && d->top_p <= 1 &&
+              d->top_k >= 0 && d->u >= 0 && d->u < 1))
+            return azr_error_set(error, AZR_ERROR_INPUT,
+                                 "temperature %g (0 or more), top_p %g (above 0, at most 1), "
+                                 "top_k %d (0 or more), u %g (0 to below 1)",
+                                 (double)d->temperature, (double)d->top_p, d->top_k, d->u);
+    }
+    return AZR_OK;
+}
+
+azr_status azr_model_draw(azr_model *model, const float *states, size_t n, const azr_draw *draws,
+                          int32_t *tokens, float *logprobs, float *entropies, azr_error *error)
+{
+    int64_t n_vocab = model->shape.n_vocab, d = model->shape.d_model;
+    azr_status status = check_draws(n, draws, error);
+    if (status == AZR_OK)
+        status = azr_model__head_space_ensure(model, error);
+    if (status != AZR_OK)
+        return status;
+    int n_threads = azr_kernels_threads();
+    const float *logits = model->head_space.logits;
+    float *scratch = azr_try_alloc((size_t)n_threads * (size_t)n_vocab, sizeof *scratch);
+    if (scratch == NULL)
+        return azr_error_set(error, AZR_ERROR_MEMORY, "no memory to draw tokens");
+    for (size_t at = 0; at < n; at += AZR_MODEL__HEAD_ROWS) {
+        int64_t n_block = block_rows((int64_t)at, (int64_t)n);
+        azr_linear_forward(model->head, n_block, states + (int64_t)at * d,
+                           model->head_space.logits);
+#pragma omp parallel for num_threads(n_threads) schedule(dynamic)
+        for (int64_t i = 0; i < n_block; i++) {
+            size_t r = at + (size_t)i;
+            draw_row(n_vocab, logits + i * n_vocab, &draws[r],
+                     scratch + omp_get_thread_num() * n_vocab, &tokens[r], &logprobs[r],
+                     entropies != NULL ? &entropies[r] : NULL);
+        }
+    }
+    azr_free(scratch);
+    return check_results(n, logprobs, entropies, error);
+}
+
+azr_status azr_model_logprobs(azr_model *model, const float *states, size_t n, float temperature,
+                              const int32_t *targets, float *logprobs, float *entropies,
+                              azr_error *error)
+{
+    int64_t n_vocab = model->shape.n_vocab, d = model->shape.d_model;
+    if (!(temperature > 0 && isfinite(temperature)))
+        return azr_error_set(error, AZR_ERROR_INPUT, "a temperature of %g, must be above 0",
+                             (double)temperature);
+    for (size_t i = 0; i < n; i++)
+        if (targets[i] < 0 || targets[i] >= n_vocab)
+            return azr_error_set(error, AZR_ERROR_INPUT,
+                                 "token %d is not in the model's vocabulary of %lld", targets[i],
+                                 (long long)n_vocab);
+    azr_status status = azr_model__head_space_ensure(model, error);
+    if (status != AZR_OK)
+        return status;
+    for (size_t at = 0; at < n; at += AZR_MODEL__HEAD_ROWS) {
+        int64_t n_block = block_rows((int64_t)at, (int64_t)n);
+        azr_linear_forward(model->head, n_block, states + (int64_t)at * d,
+                           model->head_space.logits);
+        azr_logprob_forward(n_block, n_vocab, temperature, model->head_space.logits, targets + at,
+                            logprobs + at, entropies != NULL ? entropies + at : NULL);
+    }
+    return check_results(n, logprobs, entropies, error);
+}
+
+azr_status azr_model_logits(azr_model *model, const float *state, float *logits, azr_error *error)
+{
+    azr_linear_forward(model->head, 1, state, logits);
+    return check_finite((size_t)model->shape.n_vocab, logits, "logit", error);
+}

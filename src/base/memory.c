@@ -46,7 +46,8 @@ void *azr_realloc(void *memory, size_t n, size_t size)
 
 void *azr_try_alloc(size_t n, size_t size)
 {
-    if (fails_now())
+    size_t bytes;
+    if (fails_now() || !azr_multiply_sizes(n, size, &bytes))
         return NULL;
     return calloc(n > 0 ? n : 1, size > 0 ? size : 1);
 }

@@ -1,5 +1,6 @@
 /* formats.h: bytes on disk <-> named tensors. safetensors (one file, or many with an index) and
- * GGUF v2 / v3. Files are mapped, never read whole; every offset and length is checked before use. */
+ * GGUF v2 / v3. Files are mapped, never read whole; every offset and length is checked before use.
+ * docs/FORMATS.md says what is read, the limits and the errors. */
 #ifndef AZR_FORMATS_H
 #define AZR_FORMATS_H
 
@@ -45,7 +46,8 @@ typedef struct azr_weights_file azr_weights_file;
 
 /* path: a .gguf file, a .safetensors file, or a folder that holds model.safetensors,
  * model.safetensors.index.json with its parts, or exactly one .gguf file.
- * Errors name the file and what is wrong with it. */
+ * Errors name the file and what is wrong with it; *out_file is NULL then. The files must not shrink
+ * while they are open. Asking from several threads at once is fine. */
 azr_status azr_weights_open(const char *path, azr_weights_file **out_file, azr_error *error);
 void azr_weights_close(azr_weights_file *file);
 size_t azr_weights_count(const azr_weights_file *file);
@@ -59,23 +61,24 @@ const char *azr_weights_path(const azr_weights_file *file);
  * length, or reach the end). Exact: the value the format's definition gives, in f32. */
 void azr_tensor_read(const azr_tensor *tensor, int64_t first, int64_t n, float *out);
 
-/* --- GGUF metadata ------------------------------------------------------------------------------ */
+/* --- GGUF metadata ---------------------------------------------------------------------------- */
 
-/* Text value, NULL when the key is missing or no text; not NUL-free: *out_size has its length, and a
- * NUL follows it in memory. */
+/* Text value, NULL when the key is missing or no text. It may hold NUL bytes: *out_size (which may be
+ * NULL) has its length, and one more NUL follows it in memory. Lives as long as file. */
 const char *azr_gguf_text(const azr_weights_file *file, const char *key, size_t *out_size);
 /* Any integer type or bool; false when missing, of another type or out of int64's range. */
 bool azr_gguf_integer(const azr_weights_file *file, const char *key, int64_t *out_value);
+/* Any number but a bool. */
 bool azr_gguf_number(const azr_weights_file *file, const char *key, double *out_value);
 /* Array of texts: its length, or -1; element i as above (O(1)). */
 int64_t azr_gguf_texts(const azr_weights_file *file, const char *key);
 const char *azr_gguf_texts_at(const azr_weights_file *file, const char *key, int64_t i,
                               size_t *out_size);
-/* Array of integers (any integer type): its length, or -1; element i. */
+/* Array of integers (any integer type, all within int64): its length, or -1; element i. */
 int64_t azr_gguf_integers(const azr_weights_file *file, const char *key);
 int64_t azr_gguf_integers_at(const azr_weights_file *file, const char *key, int64_t i);
 
-/* --- writing ------------------------------------------------------------------------------------ */
+/* --- writing ---------------------------------------------------------------------------------- */
 
 /* A tensor to write, f32. */
 typedef struct azr_tensor_out {
@@ -85,8 +88,9 @@ typedef struct azr_tensor_out {
     const float *data;
 } azr_tensor_out;
 
-/* Writes a safetensors file (f32, header sorted by the given order, metadata {"format":"pt"}),
- * fsynced; not atomic by itself: checkpoints rename the whole folder. Same input, same bytes. */
+/* Writes a safetensors file (f32, header and bytes in the given order, metadata {"format":"pt"}),
+ * fsynced; not atomic by itself: checkpoints rename the whole folder. Same input, same bytes. Names
+ * hold no control characters and are not there twice. After a failure there is no file. */
 azr_status azr_safetensors_write(const char *path, const azr_tensor_out *tensors, size_t n_tensors,
                                  azr_error *error);
 

@@ -25,9 +25,9 @@ typedef struct azr_stored_task {
 
 void azr_stored_task_deinit(azr_stored_task *task);
 
-/* Opens or creates; ":memory:" for tests. One writer at a time: a second one is refused, also of another
- * process. Errors name the file; a newer schema, and a database of somebody else, are refused untouched.
- * After a kill at any moment the file holds whole transactions only. */
+/* Opens or creates; ":memory:" for tests. One writer at a time: a second one is refused, also of
+ * another process. Errors name the file; a newer schema, and a database of somebody else, are
+ * refused untouched. After a kill at any moment the file holds whole transactions only. */
 azr_status azr_buffer_open(const char *path, azr_buffer **out_buffer, azr_error *error);
 /* The same, without ever writing (azr info, azr view). */
 azr_status azr_buffer_open_read_only(const char *path, azr_buffer **out_buffer, azr_error *error);
@@ -36,20 +36,21 @@ void azr_buffer_close(azr_buffer *buffer);
 azr_status azr_buffer_begin(azr_buffer *buffer, azr_error *error);
 azr_status azr_buffer_commit(azr_buffer *buffer, azr_error *error);
 azr_status azr_buffer_rollback(azr_buffer *buffer, azr_error *error);
-/* Deletes all rows of steps after `step`: a resumed run starts from what its checkpoint knew, and gives
- * the same ids again. A transaction of its own, or part of the one that is open. */
+/* Deletes all rows of steps after `step`: a resumed run starts from what its checkpoint knew, and
+ * gives the same ids again. A transaction of its own, or part of the one that is open. */
 azr_status azr_buffer_forget_after(azr_buffer *buffer, int64_t step, azr_error *error);
 
-/* Stores a task (task->id is set: the greatest id there is, plus one). Above cap rows of its kind the
- * oldest are hidden from drawing (not deleted: forget_after brings them back); the cap given with the
- * newest row of a kind is in force. 0: no cap. Without azr_buffer_begin a transaction of its own. */
+/* Stores a task (task->id is set: the greatest id there is, plus one). Above cap rows of its kind
+ * the oldest are hidden from drawing (not deleted: forget_after brings them back); the cap given
+ * with the newest row of a kind is in force. 0: no cap. Without azr_buffer_begin a transaction of
+ * its own. */
 azr_status azr_buffer_add_task(azr_buffer *buffer, azr_stored_task *task, int64_t cap,
                                azr_error *error);
 /* Tasks of a kind that can be drawn. step -1: of all steps; else of that step only. */
 azr_status azr_buffer_count(azr_buffer *buffer, azr_kind kind, int64_t step, int64_t *out_n,
                             azr_error *error);
-/* Is the same question stored already (any step, hidden or not): kind, program but for blanks at line
- * ends and empty lines, inputs, message? */
+/* Is the same question stored already (any step, hidden or not): kind, program but for blanks at
+ * line ends and empty lines, inputs, message? */
 azr_status azr_buffer_has(azr_buffer *buffer, const azr_task *task, bool *out_has,
                           azr_error *error);
 /* Draws n distinct tasks of a kind uniformly without replacement (all, when fewer are there), in

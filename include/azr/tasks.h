@@ -1,6 +1,6 @@
 /* tasks.h: the three kinds of task over (program p, input i, output o): what a prompt says, what a
- * completion means, when a proposal is a valid task, when an answer is right. Text in, verdicts out;
- * no model, no reward numbers. */
+ * completion means, when a proposal is a valid task, when an answer is right. Text in, verdicts
+ * out; no model, no reward numbers. */
 #ifndef AZR_TASKS_H
 #define AZR_TASKS_H
 
@@ -51,15 +51,17 @@ void azr_task_copy(azr_task *to, const azr_task *from);
  * inputs (a string, an int, a dict, a tuple of floats, a string holding a 3x3 list, a long int). */
 void azr_task_identity(azr_kind kind, azr_task *out_task);
 size_t azr_task_given_pairs(const azr_task *task); /* induction: n_pairs / 2; else n_pairs */
-/* {"kind", "program", "input", "output"} or {"kind", "program", "inputs", "outputs", "message"}; one
- * line of JSON. kind may be missing: induction when "inputs" is there, else deduction. "snippet" is
- * read for "program", and "imports" (a list of lines) is put before a program that lacks them, as the
- * reference implementation writes both. Inputs and outputs must be literals and become canonical; a
- * message of several lines becomes one. Other fields are ignored. Errors name the field. */
+/* {"kind", "program", "input", "output"} or {"kind", "program", "inputs", "outputs", "message"};
+ * one line of JSON. kind may be missing: induction when "inputs" is there, else deduction.
+ * "snippet" is read for "program", and "imports" (a list of lines) is put before a program that
+ * lacks them, as the reference implementation writes both. Inputs and outputs must be literals and
+ * become canonical; a message of several lines becomes one. Other fields are ignored. Errors name
+ * the field. */
 azr_status azr_task_from_json(const char *line, size_t size, azr_task *out_task, azr_error *error);
 char *azr_task_to_json(const azr_task *task); /* azr_free */
 
-/* --- templates -------------------------------------------------------------------------------------- */
+/* --- templates
+ * -------------------------------------------------------------------------------------- */
 
 /* A way of asking. "transcript" is a Python session as text. */
 typedef struct azr_template azr_template;
@@ -125,8 +127,8 @@ void azr_template_parse_proposal(const azr_template *template, const azr_proposa
                                  const char *completion, size_t size, azr_proposal *out_proposal);
 /* The job that validates it (determinism checked); texts are borrowed from the proposal. */
 azr_exec_job azr_proposal_job(const azr_proposal *proposal, azr_exec_limits limits);
-/* Reads the replies: fills *out_task when the verdict is VALID. A run that used more than a quarter of
- * the CPU limit is FAILED (it would flip at the edge). detail (may be NULL): a sentence more. */
+/* Reads the replies: fills *out_task when the verdict is VALID. A run that used more than a quarter
+ * of the CPU limit is FAILED (it would flip at the edge). detail (may be NULL): a sentence more. */
 azr_verdict azr_proposal_judge(const azr_proposal *proposal, const azr_exec_reply *reply,
                                azr_exec_limits limits, azr_task *out_task, azr_strbuf *detail);
 

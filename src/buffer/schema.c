@@ -1,11 +1,11 @@
-/* schema.c: the tables of run.db. No wall clock in any row: equal runs, equal rows. Ids are given by
- * azr (the greatest one plus one), so that a resumed run gives the same ones again. */
+/* schema.c: the tables of run.db. No wall clock in any row: equal runs, equal rows. Ids are given
+ * by azr (the greatest one plus one), so that a resumed run gives the same ones again. */
 #include "buffer/schema.h"
 
 const char azr_buffer__schema[] =
-    /* A valid task. inputs and outputs are JSON lists of texts. hash is of kind, program, inputs and
-     * message, blanks at line ends and empty lines aside. cap: how many rows of the kind, this one
-     * counted, could be drawn when it was stored; 0: all. */
+    /* A valid task. inputs and outputs are JSON lists of texts. hash is of kind, program, inputs
+     * and message, blanks at line ends and empty lines aside. cap: how many rows of the kind, this
+     * one counted, could be drawn when it was stored; 0: all. */
     "CREATE TABLE tasks ("
     " id INTEGER PRIMARY KEY,"
     " step INTEGER NOT NULL,"

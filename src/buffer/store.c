@@ -136,8 +136,8 @@ static azr_status query(azr_buffer *buffer, const char *text, int64_t *out_value
 
 /* --- opening ---------------------------------------------------------------------------------- */
 
-/* Keeps a second azr from writing the same run; the lock dies with the process. Where the file system
- * knows no such locks, SQLite's own still keep the file whole. */
+/* Keeps a second azr from writing the same run; the lock dies with the process. Where the file
+ * system knows no such locks, SQLite's own still keep the file whole. */
 static azr_status lock_file(azr_buffer *buffer, azr_error *error)
 {
     buffer->lock = open(buffer->path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);

@@ -38,7 +38,8 @@ struct azr_buffer {
     int64_t last_task, last_attempt;
 };
 
-/* The sentence for SQLite's latest error; forgets the known ids, since SQLite may have rolled back. */
+/* The sentence for SQLite's latest error; forgets the known ids, since SQLite may have rolled back.
+ */
 azr_status azr_buffer__fail(azr_buffer *buffer, azr_error *error);
 /* The same where `code` is at hand and buffer->db may be NULL. */
 azr_status azr_buffer__fail_code(const azr_buffer *buffer, int code, azr_error *error);

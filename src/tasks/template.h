@@ -4,8 +4,9 @@
 
 #include "azr/tasks.h"
 
-/* Each as the function azr_template_<name> of azr/tasks.h says. Parsers fill a zeroed struct whose kind
- * is set; completions are checked to be text (UTF-8, no control characters) before they come here. */
+/* Each as the function azr_template_<name> of azr/tasks.h says. Parsers fill a zeroed struct whose
+ * kind is set; completions are checked to be text (UTF-8, no control characters) before they come
+ * here. */
 struct azr_template {
     const char *name;
     void (*propose)(const azr_proposal_request *request, azr_strbuf *out);
@@ -21,7 +22,8 @@ extern const azr_template azr_tasks__transcript;
 
 /* For the parsers of all templates. */
 
-/* The canonical text of an argument list, *out_text (azr_free), or why not: BAD_LITERAL, TOO_LONG. */
+/* The canonical text of an argument list, *out_text (azr_free), or why not: BAD_LITERAL, TOO_LONG.
+ */
 azr_verdict azr_tasks__canonical_arguments(const char *text, size_t size, char **out_text);
 /* The proposal's program: checked for a function f and its size. `program` is taken over. */
 void azr_tasks__set_program(azr_proposal *proposal, char *program);

@@ -1,4 +1,5 @@
-/* text.h: what model-written text looks like, read without running it: lines, brackets, a function f. */
+/* text.h: what model-written text looks like, read without running it: lines, brackets, a function
+ * f. */
 #ifndef AZR_TASKS_TEXT_H
 #define AZR_TASKS_TEXT_H
 
@@ -23,9 +24,9 @@ azr_span azr_tasks__cut(azr_span span, const char *const *stops);
 /* Takes the first line, without its line feed, off *rest; false when *rest is empty. */
 bool azr_tasks__next_line(azr_span *rest, azr_span *out_line);
 
-/* `line` is what stands behind the opening bracket of a call. True when the bracket is closed on this
- * line and only blanks or a comment follow; *out_arguments is what stands between. Knows strings and
- * nested brackets, and nothing else of Python: the literal parser judges the rest. */
+/* `line` is what stands behind the opening bracket of a call. True when the bracket is closed on
+ * this line and only blanks or a comment follow; *out_arguments is what stands between. Knows
+ * strings and nested brackets, and nothing else of Python: the literal parser judges the rest. */
 bool azr_tasks__call_arguments(azr_span line, azr_span *out_arguments);
 
 /* A line `def f(...) ...:` at the left margin, its brackets closed? Parameters may span lines. */

@@ -1,5 +1,5 @@
-/* transcript.c: the template that is a Python session as text. Nothing is explained; the model goes on
- * writing. A proposal or a program goes on after "def f(", an answer after its prompt line. */
+/* transcript.c: the template that is a Python session as text. Nothing is explained; the model goes
+ * on writing. A proposal or a program goes on after "def f(", an answer after its prompt line. */
 #include "tasks/template.h"
 
 #include "tasks/text.h"

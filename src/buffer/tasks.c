@@ -182,6 +182,19 @@ azr_status azr_buffer__read_task(const azr_buffer *buffer, sqlite3_stmt *row,
     return damaged(buffer, id, broken, error);
 }
 
+/* Steps to the next row: true when *out_task was read. Else the rows are at their end, or *status
+ * says why not. */
+static bool next_task(azr_buffer *buffer, sqlite3_stmt *row, azr_stored_task *out_task,
+                      azr_status *status, azr_error *error)
+{
+    int code = sqlite3_step(row);
+    if (code == SQLITE_ROW)
+        *status = azr_buffer__read_task(buffer, row, out_task, error);
+    else if (code != SQLITE_DONE)
+        *status = azr_buffer__fail(buffer, error);
+    return code == SQLITE_ROW && *status == AZR_OK;
+}
+
 azr_status azr_buffer__get_task(azr_buffer *buffer, int64_t id, azr_stored_task *out_task,
                                 azr_error *error)
 {
@@ -190,13 +203,8 @@ azr_status azr_buffer__get_task(azr_buffer *buffer, int64_t id, azr_stored_task 
     if (status != AZR_OK)
         return status;
     sqlite3_bind_int64(row, 1, id);
-    int code = sqlite3_step(row);
-    if (code == SQLITE_ROW)
-        status = azr_buffer__read_task(buffer, row, out_task, error);
-    else if (code == SQLITE_DONE)
+    if (!next_task(buffer, row, out_task, &status, error) && status == AZR_OK)
         status = damaged(buffer, id, "row", error);
-    else
-        status = azr_buffer__fail(buffer, error);
     azr_buffer__finish(row);
     return status;
 }
@@ -271,13 +279,8 @@ azr_status azr_buffer_has(azr_buffer *buffer, const azr_task *task, bool *out_ha
     if (status != AZR_OK)
         return status;
     sqlite3_bind_int64(row, 1, (int64_t)hash_question(task));
-    int code;
-    while (status == AZR_OK && !*out_has && (code = sqlite3_step(row)) != SQLITE_DONE) {
-        azr_stored_task stored;
-        status = code == SQLITE_ROW ? azr_buffer__read_task(buffer, row, &stored, error)
-                                    : azr_buffer__fail(buffer, error);
-        if (status != AZR_OK)
-            break;
+    azr_stored_task stored = {0};
+    while (!*out_has && next_task(buffer, row, &stored, &status, error)) {
         *out_has = same_question(task, &stored.task);
         azr_stored_task_deinit(&stored);
     }
@@ -369,13 +372,8 @@ azr_status azr_buffer_hash(azr_buffer *buffer, uint64_t *out_hash, azr_error *er
     if (status != AZR_OK)
         return status;
     uint64_t hash = hash_start;
-    int code;
-    while (status == AZR_OK && (code = sqlite3_step(row)) != SQLITE_DONE) {
-        azr_stored_task stored;
-        status = code == SQLITE_ROW ? azr_buffer__read_task(buffer, row, &stored, error)
-                                    : azr_buffer__fail(buffer, error);
-        if (status != AZR_OK)
-            break;
+    azr_stored_task stored = {0};
+    while (next_task(buffer, row, &stored, &status, error)) {
         hash = hash_row(hash, &stored);
         azr_stored_task_deinit(&stored);
     }

@@ -44,14 +44,23 @@ const char *const *azr_template_stops(const azr_template *template, azr_role rol
     return template->stops(role, kind);
 }
 
+/* The completion up to its first stop string; false when it is no text. */
+static bool read_completion(const azr_template *template, azr_role role, azr_kind kind,
+                            azr_span *completion)
+{
+    if (completion->size == 0)
+        completion->text = "";
+    *completion = azr_tasks__cut(*completion, template->stops(role, kind));
+    return azr_tasks__is_text(*completion);
+}
+
 void azr_template_parse_proposal(const azr_template *template, const azr_proposal_request *request,
                                  const char *completion, size_t size, azr_proposal *out_proposal)
 {
+    azr_span span = {completion, size};
     *out_proposal = (azr_proposal){.kind = request->kind, .verdict = AZR_VERDICT_VALID};
-    if (size == 0)
-        completion = "";
-    if (azr_tasks__is_text((azr_span){completion, size}))
-        template->parse_proposal(request, completion, size, out_proposal);
+    if (read_completion(template, AZR_ROLE_PROPOSER, request->kind, &span))
+        template->parse_proposal(request, span, out_proposal);
     else
         out_proposal->verdict = AZR_VERDICT_BAD_TEXT;
 }
@@ -59,11 +68,10 @@ void azr_template_parse_proposal(const azr_template *template, const azr_proposa
 void azr_template_parse_answer(const azr_template *template, const azr_task *task,
                                const char *completion, size_t size, azr_answer *out_answer)
 {
+    azr_span span = {completion, size};
     *out_answer = (azr_answer){.verdict = AZR_VERDICT_CORRECT};
-    if (size == 0)
-        completion = "";
-    if (azr_tasks__is_text((azr_span){completion, size}))
-        template->parse_answer(task, completion, size, out_answer);
+    if (read_completion(template, AZR_ROLE_SOLVER, task->kind, &span))
+        template->parse_answer(task, span, out_answer);
     else
         out_answer->verdict = AZR_VERDICT_BAD_TEXT;
 }

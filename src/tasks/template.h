@@ -2,20 +2,21 @@
 #ifndef AZR_TASKS_TEMPLATE_H
 #define AZR_TASKS_TEMPLATE_H
 
+#include "tasks/text.h"
+
 #include "azr/tasks.h"
 
-/* Each as the function azr_template_<name> of azr/tasks.h says. Parsers fill a zeroed struct whose
- * kind is set; completions are checked to be text (UTF-8, no control characters) before they come
- * here. */
+/* Each as the function azr_template_<name> of azr/tasks.h says. Parsers fill a struct whose kind is
+ * set and whose verdict is the good one; completions end before the first stop string and are text
+ * (UTF-8, no control characters). */
 struct azr_template {
     const char *name;
     void (*propose)(const azr_proposal_request *request, azr_strbuf *out);
     void (*solve)(const azr_task *task, azr_strbuf *out);
     const char *const *(*stops)(azr_role role, azr_kind kind);
-    void (*parse_proposal)(const azr_proposal_request *request, const char *completion, size_t size,
+    void (*parse_proposal)(const azr_proposal_request *request, azr_span completion,
                            azr_proposal *out_proposal);
-    void (*parse_answer)(const azr_task *task, const char *completion, size_t size,
-                         azr_answer *out_answer);
+    void (*parse_answer)(const azr_task *task, azr_span completion, azr_answer *out_answer);
 };
 
 extern const azr_template azr_tasks__transcript;

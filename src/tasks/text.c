@@ -97,19 +97,13 @@ static size_t skip_string(azr_span span, size_t start)
     size_t i = start + (triple ? 3 : 1);
     while (i < span.size) {
         char c = span.text[i];
-        if (c == '\\') {
-            i += 2;
-        } else if (c == '\n' && !triple) {
+        if (c == '\n' && !triple)
             return 0;
-        } else if (c != quote) {
-            i++;
-        } else if (!triple) {
-            return i + 1;
-        } else if (i + 2 < span.size && span.text[i + 1] == quote && span.text[i + 2] == quote) {
-            return i + 3;
-        } else {
-            i++;
-        }
+        bool closes = c == quote && (!triple || (i + 2 < span.size && span.text[i + 1] == quote &&
+                                                 span.text[i + 2] == quote));
+        if (closes)
+            return i + (triple ? 3 : 1);
+        i += c == '\\' ? 2 : 1;
     }
     return 0;
 }

@@ -140,12 +140,10 @@ static char *glue_program(const azr_span *imports_of, azr_span completion)
     return azr_strbuf_steal(&whole);
 }
 
-static void parse_triplet(const azr_proposal_request *request, azr_span completion,
-                          azr_proposal *proposal)
+static void parse_triplet(azr_span completion, azr_proposal *proposal)
 {
-    azr_span text = azr_tasks__cut(completion, stops(AZR_ROLE_PROPOSER, request->kind));
-    azr_span before = text, arguments;
-    bool found = find_call(text, &before, &arguments);
+    azr_span before = completion, arguments;
+    bool found = find_call(completion, &before, &arguments);
     azr_tasks__set_program(proposal, glue_program(NULL, before));
     if (!found)
         proposal->verdict = AZR_VERDICT_NO_CALL;
@@ -166,8 +164,7 @@ static void parse_inputs(const azr_proposal_request *request, azr_span completio
     azr_tasks__set_program(proposal, azr_copy_text(request->program, strlen(request->program)));
     if (proposal->verdict != AZR_VERDICT_VALID)
         return;
-    azr_span rest = azr_tasks__cut(completion, stops(AZR_ROLE_PROPOSER, AZR_KIND_INDUCTION));
-    azr_span line = {0};
+    azr_span rest = completion, line = {0};
     azr_tasks__next_line(&rest, &line);
     azr_strbuf message = {0};
     azr_tasks__append_one_line(line, &message);
@@ -193,13 +190,13 @@ static void parse_inputs(const azr_proposal_request *request, azr_span completio
     azr_tasks__call_list_deinit(&calls);
 }
 
-static void parse_proposal(const azr_proposal_request *request, const char *completion, size_t size,
+static void parse_proposal(const azr_proposal_request *request, azr_span completion,
                            azr_proposal *out_proposal)
 {
     if (request->kind == AZR_KIND_INDUCTION)
-        parse_inputs(request, (azr_span){completion, size}, out_proposal);
+        parse_inputs(request, completion, out_proposal);
     else
-        parse_triplet(request, (azr_span){completion, size}, out_proposal);
+        parse_triplet(completion, out_proposal);
 }
 
 /* A literal that fills the line. */
@@ -236,9 +233,8 @@ static void parse_arguments(azr_span line, azr_answer *answer)
 /* A program: the task's imports stand before it, since the model begins behind "def f(". */
 static void parse_program(const azr_task *task, azr_span completion, azr_answer *answer)
 {
-    azr_span text = azr_tasks__cut(completion, stops(AZR_ROLE_SOLVER, AZR_KIND_INDUCTION));
     azr_span original = {task->program, strlen(task->program)};
-    answer->text = glue_program(&original, text);
+    answer->text = glue_program(&original, completion);
     size_t size = strlen(answer->text);
     if (size > AZR_TASK_MAX_PROGRAM_BYTES)
         answer->verdict = AZR_VERDICT_TOO_LONG;
@@ -246,19 +242,14 @@ static void parse_program(const azr_task *task, azr_span completion, azr_answer 
         answer->verdict = AZR_VERDICT_NO_PROGRAM;
 }
 
-static void parse_answer(const azr_task *task, const char *completion, size_t size,
-                         azr_answer *out_answer)
+static void parse_answer(const azr_task *task, azr_span completion, azr_answer *out_answer)
 {
-    azr_span text = {completion, size};
-    if (task->kind == AZR_KIND_INDUCTION) {
-        parse_program(task, text, out_answer);
-        return;
-    }
-    text = azr_tasks__cut(text, stops(AZR_ROLE_SOLVER, task->kind));
     if (task->kind == AZR_KIND_DEDUCTION)
-        parse_value(text, out_answer);
+        parse_value(completion, out_answer);
+    else if (task->kind == AZR_KIND_ABDUCTION)
+        parse_arguments(completion, out_answer);
     else
-        parse_arguments(text, out_answer);
+        parse_program(task, completion, out_answer);
 }
 
 const azr_template azr_tasks__transcript = {

@@ -63,8 +63,8 @@ void azr_tensor_read(const azr_tensor *tensor, int64_t first, int64_t n, float *
 
 /* --- GGUF metadata ---------------------------------------------------------------------------- */
 
-/* Text value, NULL when the key is missing or no text. It may hold NUL bytes: *out_size (which may be
- * NULL) has its length, and one more NUL follows it in memory. Lives as long as file. */
+/* Text value, NULL when the key is missing or no text. It may hold NUL bytes: *out_size (which may
+ * be NULL) has its length, and one more NUL follows it in memory. Lives as long as file. */
 const char *azr_gguf_text(const azr_weights_file *file, const char *key, size_t *out_size);
 /* Any integer type or bool; false when missing, of another type or out of int64's range. */
 bool azr_gguf_integer(const azr_weights_file *file, const char *key, int64_t *out_value);

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* A name as JSON string. Names are ours or came through azr_weights_open: no control characters. */
@@ -95,8 +96,9 @@ azr_status azr_safetensors_write(const char *path, const azr_tensor_out *tensors
         status = azr_error_set(error, AZR_ERROR_IO, "cannot sync %s: %s", path, strerror(errno));
     if (close(fd) != 0 && status == AZR_OK)
         status = azr_error_set(error, AZR_ERROR_IO, "cannot close %s: %s", path, strerror(errno));
-    if (status != AZR_OK)
-        unlink(path); /* half a file helps nobody */
+    struct stat kind;
+    if (status != AZR_OK && stat(path, &kind) == 0 && S_ISREG(kind.st_mode))
+        unlink(path); /* half a file helps nobody; devices stay */
 done:
     azr_strbuf_deinit(&header);
     return status;

@@ -61,11 +61,14 @@ static void print_sample_json(const azr_sample *sample)
 static azr_status print_samples(const generate_options *options, const azr_engine *engine,
                                 const azr_rollout_request *request, azr_error *error)
 {
-    azr_rollout_options rollout_options = {.streams = options->settings.config.streams,
-                                           .kv_tokens = options->settings.config.kv_tokens};
+    azr_rollout_options rollout_options;
     azr_rollout rollout = {0};
-    azr_status status = azr_rollout_run(engine->model, engine->tokenizer, request, 1,
-                                        &rollout_options, &rollout, error);
+    azr_status status = azr_engine_rollout_options(
+        engine, &options->settings.config, request->n_samples,
+        request->n_tokens + request->max_tokens, &rollout_options, error);
+    if (status == AZR_OK)
+        status = azr_rollout_run(engine->model, engine->tokenizer, request, 1, &rollout_options,
+                                 &rollout, error);
     for (size_t i = 0; status == AZR_OK && i < rollout.n_samples; i++) {
         const azr_sample *sample = &rollout.samples[i];
         if (options->json) {

@@ -166,12 +166,14 @@ static azr_status propose(proposing *p, azr_error *error)
     p->attempts = azr_alloc(n, sizeof *p->attempts);
     const char *const *stops = azr_template_stops(p->template, AZR_ROLE_PROPOSER, p->options->kind);
     azr_rollout_request request = azr_settings_request(config, ids, n_ids, stops, n, 0);
-    azr_rollout_options options = {.streams = config->streams,
-                                   .kv_tokens = config->kv_tokens,
-                                   .on_finish = on_finish,
-                                   .context = p};
-    status = azr_rollout_run(p->engine.model, p->engine.tokenizer, &request, 1, &options, &rollout,
-                             error);
+    azr_rollout_options options;
+    status = azr_engine_rollout_options(&p->engine, config, n, n_ids + request.max_tokens, &options,
+                                        error);
+    options.on_finish = on_finish;
+    options.context = p;
+    if (status == AZR_OK)
+        status = azr_rollout_run(p->engine.model, p->engine.tokenizer, &request, 1, &options,
+                                 &rollout, error);
     if (status == AZR_OK && p->status != AZR_OK) {
         *error = p->error;
         status = p->status;

@@ -103,8 +103,8 @@ static azr_status judge(solving *s, const azr_sample *sample, size_t *n_correct,
     return AZR_OK;
 }
 
-/* Prompts of all tasks to requests. */
-static azr_status prepare_requests(solving *s, azr_error *error)
+/* Prompts of all tasks to requests; *out_longest: tokens of the longest prompt with its answer. */
+static azr_status prepare_requests(solving *s, size_t *out_longest, azr_error *error)
 {
     const azr_config *config = &s->options->settings.config;
     size_t n_samples = (size_t)s->options->n;
@@ -125,6 +125,8 @@ static azr_status prepare_requests(solving *s, azr_error *error)
             azr_template_stops(s->template, AZR_ROLE_SOLVER, s->list.tasks[i].kind);
         s->requests[i] = azr_settings_request(config, s->prompts[i], n_ids, stops, n_samples,
                                               (uint32_t)(i * n_samples));
+        size_t n_tokens = n_ids + s->requests[i].max_tokens;
+        *out_longest = n_tokens > *out_longest ? n_tokens : *out_longest;
     }
     azr_strbuf_deinit(&prompt);
     return status;
@@ -136,11 +138,14 @@ static azr_status solve(solving *s, azr_error *error)
     size_t n_correct = 0;
     azr_rollout rollout = {0};
     s->attempts = azr_alloc(s->list.n * (size_t)s->options->n, sizeof *s->attempts);
-    azr_rollout_options options = {.streams = config->streams,
-                                   .kv_tokens = config->kv_tokens,
-                                   .on_finish = on_finish,
-                                   .context = s};
-    azr_status status = prepare_requests(s, error);
+    azr_rollout_options options = {0};
+    size_t longest = 0;
+    azr_status status = prepare_requests(s, &longest, error);
+    if (status == AZR_OK)
+        status = azr_engine_rollout_options(&s->engine, config, s->list.n * (size_t)s->options->n,
+                                            longest, &options, error);
+    options.on_finish = on_finish;
+    options.context = s;
     if (status == AZR_OK)
         status = azr_rollout_run(s->engine.model, s->engine.tokenizer, s->requests, s->list.n,
                                  &options, &rollout, error);

@@ -1,6 +1,7 @@
 /* engine.c: from settings to an opened model and tokenizer. */
 #include "app/engine.h"
 
+#include "base/memory.h"
 #include "base/strbuf.h"
 
 #include <omp.h>
@@ -77,6 +78,31 @@ void azr_engine_close(azr_engine *engine)
     azr_model_destroy(engine->model);
     azr_tokenizer_destroy(engine->tokenizer);
     *engine = (azr_engine){0};
+}
+
+azr_status azr_engine_rollout_options(const azr_engine *engine, const azr_config *config,
+                                      size_t n_sequences, size_t n_tokens,
+                                      azr_rollout_options *out_options, azr_error *error)
+{
+    *out_options =
+        (azr_rollout_options){.streams = config->streams, .kv_tokens = config->kv_tokens};
+    if (config->kv_tokens > 0)
+        return AZR_OK;
+    enum { SOME_TOKENS = 1024 };
+    azr_model_memory memory =
+        azr_model_plan(azr_model_get_shape(engine->model), azr_model_dtype(engine->model),
+                       SOME_TOKENS, config->streams, SOME_TOKENS);
+    int64_t fit = (int64_t)(azr_memory_available() / 2 / (memory.kv / SOME_TOKENS + 1));
+    int64_t n_streams =
+        (int64_t)n_sequences < config->streams ? (int64_t)n_sequences : config->streams;
+    int64_t one = (int64_t)n_tokens + AZR_KV_PAGE;
+    if (one > fit)
+        return azr_error_set(error, AZR_ERROR_MEMORY,
+                             "a sequence of %zu tokens does not fit: memory is free for %lld",
+                             n_tokens, (long long)fit);
+    if (n_streams * one > fit)
+        out_options->kv_tokens = fit;
+    return AZR_OK;
 }
 
 azr_rollout_request azr_settings_request(const azr_config *config, const int32_t *tokens,

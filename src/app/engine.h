@@ -92,6 +92,13 @@ azr_status azr_settings_executor(const azr_config *config, azr_executor **out_ex
                                  azr_error *error);
 azr_exec_limits azr_settings_limits(const azr_config *config);
 
+/* How a rollout of at most n_sequences sequences of at most n_tokens each (prompts included) runs:
+ * as the config says, and with a cache that leaves half of the free memory alone. *out_options'
+ * callback is the caller's to set. AZR_ERROR_MEMORY when not even one sequence fits. */
+azr_status azr_engine_rollout_options(const azr_engine *engine, const azr_config *config,
+                                      size_t n_sequences, size_t n_tokens,
+                                      azr_rollout_options *out_options, azr_error *error);
+
 /* A rollout request with the config's sampling; prompt and stops are borrowed. */
 azr_rollout_request azr_settings_request(const azr_config *config, const int32_t *tokens,
                                          size_t n_tokens, const char *const *stops,

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -14,6 +15,9 @@ enum { AZR_EXIT_OK = 0, AZR_EXIT_ERROR = 1, AZR_EXIT_INTERRUPTED = 130 };
 
 /* The last entry ends the table. */
 static const azr_command *const commands[] = {
+    &azr_cmd_generate,
+    &azr_cmd_score,
+    &azr_cmd_bench,
     NULL,
 };
 
@@ -70,8 +74,21 @@ static azr_status run_command(int argc, char **argv, azr_error *error)
                          name, nearest.name != NULL ? nearest.name : "--help");
 }
 
+/* Threads that wait for work spin before they sleep: libgomp's own 300,000 turns (milliseconds)
+ * cost a busy machine most of its speed, because the thread that is waited for cannot run. 2,000
+ * turns bridge the gaps between two kernels. libgomp reads this when it is loaded, so azr starts
+ * itself again; where that fails it goes on as it is. */
+static void limit_spinning(char **argv)
+{
+    if (getenv("GOMP_SPINCOUNT") != NULL || getenv("OMP_WAIT_POLICY") != NULL)
+        return;
+    if (setenv("GOMP_SPINCOUNT", "2000", 1) == 0)
+        execv("/proc/self/exe", argv);
+}
+
 int main(int argc, char **argv)
 {
+    limit_spinning(argv);
     install_signals();
     azr_error error = {0};
     azr_status status = AZR_OK;

@@ -48,25 +48,32 @@ static float *scratch_alloc(const azr_attention_shape *shape, int64_t n_keys)
     return scratch;
 }
 
-typedef struct forward_job {
-    const azr_attention_query *query;
-    int64_t i_begin, i_end;
-} forward_job;
+static int64_t min64(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
 
 /* Jobs of about AZR_ATTENTION_PAIRS pairs; returns their number, writes them where jobs is given.
+ * One row (decoding) reads each key once: waiting for memory is all it does, and it waits least
+ * when a token's keys and values are read from one end to the other, so all kv heads go together.
  */
 static int64_t list_forward_jobs(const azr_attention_shape *shape,
                                  const azr_attention_query *queries, int64_t n_queries,
-                                 forward_job *jobs)
+                                 azr_attention_job *jobs)
 {
-    int64_t n_jobs = 0;
-    int64_t step = max64(1, AZR_ATTENTION_PAIRS * shape->n_kv_heads / shape->n_heads);
+    int64_t n_jobs = 0, n_kv = shape->n_kv_heads;
+    int64_t n_rows_max = max64(1, AZR_ATTENTION_PAIRS * n_kv / shape->n_heads);
+    bool together = n_queries >= (int64_t)2 * azr_kernels_threads();
     for (int64_t i = 0; i < n_queries; i++) {
         int64_t n = queries[i].n_rows;
-        for (int64_t begin = 0; begin < n; begin += step, n_jobs++) {
-            forward_job job = {&queries[i], begin, begin + step < n ? begin + step : n};
-            if (jobs != NULL)
-                jobs[n_jobs] = job;
+        int64_t step = n == 1 && together ? AZR_ATTENTION_KV_HEADS : 1;
+        for (int64_t begin = 0; begin < n; begin += n_rows_max) {
+            for (int64_t kv = 0; kv < n_kv; kv += step, n_jobs++) {
+                azr_attention_job job = {&queries[i], begin, min64(begin + n_rows_max, n), kv,
+                                         min64(kv + step, n_kv)};
+                if (jobs != NULL)
+                    jobs[n_jobs] = job;
+            }
         }
     }
     return n_jobs;
@@ -77,21 +84,18 @@ void azr_attention_forward(const azr_attention_shape *shape, const azr_attention
 {
     const azr_kernel_table *table = azr_kernels__table();
     int64_t n_keys = check_queries(shape, queries, n_queries);
-    int64_t n_jobs = list_forward_jobs(shape, queries, n_queries, NULL), n_kv = shape->n_kv_heads;
+    int64_t n_jobs = list_forward_jobs(shape, queries, n_queries, NULL);
     if (n_jobs == 0)
         return;
-    forward_job *jobs = azr_alloc((size_t)n_jobs, sizeof *jobs);
+    azr_attention_job *jobs = azr_alloc((size_t)n_jobs, sizeof *jobs);
     list_forward_jobs(shape, queries, n_queries, jobs);
-    int n_threads = n_jobs * n_kv > 1 ? azr_kernels_threads() : 1;
+    int n_threads = n_jobs > 1 ? azr_kernels_threads() : 1;
 #pragma omp parallel num_threads(n_threads)
     {
         float *scratch = scratch_alloc(shape, n_keys);
 #pragma omp for schedule(dynamic)
-        for (int64_t i = n_jobs * n_kv - 1; i >= 0; i--) {
-            const forward_job *job = &jobs[i / n_kv];
-            table->attention_forward(shape, job->query, job->i_begin, job->i_end, i % n_kv, q,
-                                     q_stride, out, scratch);
-        }
+        for (int64_t i = 0; i < n_jobs; i++)
+            table->attention_forward(shape, &jobs[i], q, q_stride, out, scratch);
         azr_free(scratch);
     }
     azr_free(jobs);

@@ -11,6 +11,8 @@
 
 /* Rows of one (query row, head of the group) pair list that attention works on at a time. */
 enum { AZR_ATTENTION_PAIRS = 64 };
+/* At most this many kv heads go through the keys together. */
+enum { AZR_ATTENTION_KV_HEADS = 8 };
 /* Keys are taken in blocks of this many absolute positions. */
 enum { AZR_ATTENTION_KEYS = 64 };
 
@@ -36,11 +38,16 @@ typedef void azr_add_kernel(int64_t n, const float *x, float *y);
 /* Columns [0, n_columns) of dout and dtable, both `d` floats a row. */
 typedef void azr_embedding_backward_kernel(int64_t n_rows, int64_t d, int64_t n_columns,
                                            const float *dout, const int32_t *tokens, float *dtable);
-/* Rows [i_begin, i_end) of one query, for all heads that share kv head i_kv. scratch:
- * azr_kernels__attention_scratch floats, 64-byte aligned. */
+/* What one call of the forward kernel does: rows [i_begin, i_end) of a query, for all heads that
+ * share one of the kv heads [kv_begin, kv_end). */
+typedef struct azr_attention_job {
+    const azr_attention_query *query;
+    int64_t i_begin, i_end, kv_begin, kv_end;
+} azr_attention_job;
+
+/* scratch: azr_kernels__attention_scratch floats, 64-byte aligned. */
 typedef void azr_attention_forward_kernel(const azr_attention_shape *shape,
-                                          const azr_attention_query *query, int64_t i_begin,
-                                          int64_t i_end, int64_t i_kv, const float *q,
+                                          const azr_attention_job *job, const float *q,
                                           int64_t q_stride, float *out, float *scratch);
 
 /* The arrays of azr_attention_backward. */

@@ -53,28 +53,33 @@ static void probabilities(const azr_attention_shape *shape, const azr_attention_
         probs[j] /= sum;
 }
 
+static void forward_head(const azr_attention_shape *shape, const azr_attention_query *query,
+                         int64_t i, int64_t h, const float *q, int64_t q_stride, float *out,
+                         float *scratch)
+{
+    int64_t d = shape->d_head, i_kv = h / (shape->n_heads / shape->n_kv_heads);
+    int64_t row = query->first_row + i, n_keys = query->first_position + i + 1;
+    float *o = out + (row * shape->n_heads + h) * d;
+    probabilities(shape, query, n_keys, i_kv, q + row * q_stride + h * d, scratch);
+    for (int64_t e = 0; e < d; e++)
+        o[e] = 0;
+    key_walk walk = walk_begin(query);
+    for (int64_t j = 0; j < n_keys; j++, walk.i++) {
+        const azr_kv_span *span = walk_span(&walk);
+        const float *v = span->v + walk.i * span->stride + i_kv * d;
+        for (int64_t e = 0; e < d; e++)
+            o[e] += scratch[j] * v[e];
+    }
+}
+
 void azr_kernels__attention_forward_ref(const azr_attention_shape *shape,
-                                        const azr_attention_query *query, int64_t i_begin,
-                                        int64_t i_end, int64_t i_kv, const float *q,
+                                        const azr_attention_job *job, const float *q,
                                         int64_t q_stride, float *out, float *scratch)
 {
-    int64_t d = shape->d_head, group = shape->n_heads / shape->n_kv_heads;
-    for (int64_t i = i_begin; i < i_end; i++) {
-        for (int64_t h = i_kv * group; h < (i_kv + 1) * group; h++) {
-            int64_t row = query->first_row + i, n_keys = query->first_position + i + 1;
-            float *o = out + (row * shape->n_heads + h) * d;
-            probabilities(shape, query, n_keys, i_kv, q + row * q_stride + h * d, scratch);
-            for (int64_t e = 0; e < d; e++)
-                o[e] = 0;
-            key_walk walk = walk_begin(query);
-            for (int64_t j = 0; j < n_keys; j++, walk.i++) {
-                const azr_kv_span *span = walk_span(&walk);
-                const float *v = span->v + walk.i * span->stride + i_kv * d;
-                for (int64_t e = 0; e < d; e++)
-                    o[e] += scratch[j] * v[e];
-            }
-        }
-    }
+    int64_t group = shape->n_heads / shape->n_kv_heads;
+    for (int64_t i = job->i_begin; i < job->i_end; i++)
+        for (int64_t h = job->kv_begin * group; h < job->kv_end * group; h++)
+            forward_head(shape, job->query, i, h, q, q_stride, out, scratch);
 }
 
 /* With P = softmax(S), S = scale q Kᵀ, out = P V and D = dout . out:

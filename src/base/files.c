@@ -20,7 +20,7 @@ static azr_status io_error(azr_error *error, const char *verb, const char *path)
 /* Opens a regular file for reading; -1 with the reason in *error otherwise. */
 static int open_regular(const char *path, struct stat *status, azr_error *error)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe must not hold us up */
     if (fd < 0) {
         io_error(error, "open", path);
         return -1;

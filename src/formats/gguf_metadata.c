@@ -210,6 +210,8 @@ const azr_formats__value *azr_formats__metadata_find(const azr_formats__metadata
 
 bool azr_formats__value_integer(const azr_formats__value *value, uint64_t i, int64_t *out_value)
 {
+    if (value->type == AZR_FORMATS__TEXT)
+        return false;
     const uint8_t *bytes = value->bytes + i * type_bytes[value->type];
     switch (value->type) {
     case AZR_FORMATS__U8:

@@ -153,12 +153,12 @@ static azr_status parse_header(azr_weights_file *file, azr_formats__part *part, 
                                const tensor_region *region, azr_error *error)
 {
     azr_status status = reserve(file, part, header, error);
+    if (status != AZR_OK)
+        return status;
     azr_tensor *tensors = file->tensors + file->n_tensors;
     size_t n = 0, names_bytes = 0;
     const char *name;
     json_t *entry;
-    if (status != AZR_OK)
-        return status;
     json_object_foreach(header, name, entry)
     {
         if (is_metadata(name))

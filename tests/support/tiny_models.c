@@ -1,7 +1,15 @@
 #include "tiny_models.h"
 
+#include "formats/weights_file.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+#include <cmocka.h>
 
 void gguf_put(azr_strbuf *file, const void *bytes, size_t size)
 {
@@ -214,4 +222,40 @@ void tiny_safetensors(azr_strbuf *file)
         "\"model.c\":{\"dtype\":\"BF16\",\"shape\":[1,2,1,2],\"data_offsets\":[34,42]},"
         "\"scalar\":{\"dtype\":\"F32\",\"shape\":[],\"data_offsets\":[42,46]}}",
         46);
+}
+
+azr_weights_file *tiny_open(const azr_strbuf *file, const char *path)
+{
+    azr_weights_file *opened;
+    azr_error error = {0};
+    azr_status status =
+        azr_formats__open_bytes(path, (const uint8_t *)file->data, file->size, &opened, &error);
+    if (status != AZR_OK)
+        fail_msg("%s", error.text);
+    return opened;
+}
+
+void check_sentence(const azr_error *error, azr_status status, const char *path, const char *part)
+{
+    size_t size = strlen(error->text);
+    if (error->status != status || strstr(error->text, path) == NULL ||
+        strstr(error->text, part) == NULL || strchr(error->text, '\n') != NULL || size == 0 ||
+        error->text[size - 1] == '.')
+        fail_msg("status %d, expected %d with %s and \"%s\": %s", error->status, status, path, part,
+                 error->text);
+}
+
+void tiny_refused(const azr_strbuf *file, const char *path, azr_status status, const char *part)
+{
+    /* A block of exactly that size, so that the sanitizer sees a read past it. */
+    uint8_t *exact = malloc(file->size > 0 ? file->size : 1);
+    assert_non_null(exact);
+    if (file->size > 0)
+        memcpy(exact, file->data, file->size);
+    azr_weights_file *opened;
+    azr_error error = {0};
+    assert_int_equal(azr_formats__open_bytes(path, exact, file->size, &opened, &error), status);
+    assert_null(opened);
+    check_sentence(&error, status, path, part);
+    free(exact);
 }

@@ -3,6 +3,7 @@
 #ifndef AZR_TEST_TINY_MODELS_H
 #define AZR_TEST_TINY_MODELS_H
 
+#include "azr/formats.h"
 #include "base/strbuf.h"
 
 #include <stdint.h>
@@ -39,5 +40,16 @@ void tiny_gguf_model(azr_strbuf *file);
 void tiny_safetensors_from(azr_strbuf *file, const char *header, size_t n_bytes);
 /* One with metadata and F32, F16, BF16, scalar and empty tensors. */
 void tiny_safetensors(azr_strbuf *file);
+
+/* --- opening them out of memory ------------------------------------------------------------------
+ */
+
+/* Opens, or fails the test with the error's sentence. The bytes must outlive what is returned. */
+azr_weights_file *tiny_open(const azr_strbuf *file, const char *path);
+/* Fails the test unless opening ends in this status with a sentence that names path and has part in
+ * it. */
+void tiny_refused(const azr_strbuf *file, const char *path, azr_status status, const char *part);
+/* The sentence names path, has part in it, and is one line without a full stop. */
+void check_sentence(const azr_error *error, azr_status status, const char *path, const char *part);
 
 #endif

@@ -10,7 +10,8 @@
 
 typedef struct azr_tokenizer azr_tokenizer; /* immutable after opening; safe to share by threads */
 
-/* path: a folder with tokenizer.json (or with one .gguf file), a tokenizer.json, or a .gguf file. */
+/* path: a folder with tokenizer.json (or with one .gguf file), a tokenizer.json, or a .gguf file.
+ */
 azr_status azr_tokenizer_open(const char *path, azr_tokenizer **out_tokenizer, azr_error *error);
 void azr_tokenizer_destroy(azr_tokenizer *tokenizer);
 
@@ -32,20 +33,20 @@ typedef struct azr_encode_options {
     bool add_bos;       /* put azr_tokenizer_bos first, when the model has one */
 } azr_encode_options;
 
-/* Encodes size bytes to exactly the ids that the `tokenizers` library gives. Bytes that are not UTF-8
- * are encoded byte by byte (or as the replacement character where the model normalises). Bytes for
- * which the vocabulary has no token (SmolLM2 lacks 21, all of them control characters or unused)
- * become its unknown token, or nothing where it has none. Added tokens that are not special (Qwen's
- * <tool_call>) are always recognised. *out_ids: free with azr_free. Fails only on a text longer than
- * AZR_TOKENIZER_MAX_TEXT, for want of memory, or when a pattern from tokenizer.json takes too many
- * steps. */
+/* Encodes size bytes to exactly the ids that the `tokenizers` library gives. Bytes that are not
+ * UTF-8 are encoded byte by byte (or as the replacement character where the model normalises).
+ * Bytes for which the vocabulary has no token (SmolLM2 lacks 21, all of them control characters or
+ * unused) become its unknown token, or nothing where it has none. Added tokens that are not special
+ * (Qwen's <tool_call>) are always recognised. *out_ids: free with azr_free. Fails only on a text
+ * longer than AZR_TOKENIZER_MAX_TEXT, for want of memory, or when a pattern from tokenizer.json
+ * takes too many steps. */
 enum { AZR_TOKENIZER_MAX_TEXT = 64 << 20 };
 azr_status azr_tokenizer_encode(const azr_tokenizer *tokenizer, const char *text, size_t size,
                                 azr_encode_options options, int32_t **out_ids, size_t *out_n,
                                 azr_error *error);
 
-/* The bytes of one token; belongs to the tokenizer. Special tokens give their text; ids out of range
- * give "". */
+/* The bytes of one token; belongs to the tokenizer. Special tokens give their text; ids out of
+ * range give "". */
 const char *azr_tokenizer_bytes(const azr_tokenizer *tokenizer, int32_t id, size_t *out_size);
 bool azr_tokenizer_is_special(const azr_tokenizer *tokenizer, int32_t id);
 
@@ -60,8 +61,8 @@ char *azr_tokenizer_decode(const azr_tokenizer *tokenizer, const int32_t *ids, s
 size_t azr_utf8_complete(const char *text, size_t size);
 
 /* Writes tokenizer.json (and tokenizer_config.json with eos and chat template) that transformers
- * loads, into the existing folder: a copy of the source's file (as it was when opened), or made from
- * GGUF metadata. Same tokenizer, same bytes. */
+ * loads, into the existing folder: a copy of the source's file (as it was when opened), or made
+ * from GGUF metadata. Same tokenizer, same bytes. */
 azr_status azr_tokenizer_save(const azr_tokenizer *tokenizer, const char *folder, azr_error *error);
 
 #endif

@@ -234,6 +234,7 @@ static azr_status read_all(reader *r)
     azr_status status = read_family(r, &f);
     if (status != AZR_OK)
         return status;
+    AZR_CHECK(f != NULL);
     r->n_tokens = azr_gguf_texts(r->file, TOKENS);
     r->n_types = azr_gguf_integers(r->file, TYPES);
     if (r->n_tokens <= 0)

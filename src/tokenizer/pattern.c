@@ -57,6 +57,15 @@ static const char *property(const char *text, size_t size)
     return NULL;
 }
 
+/* Escapes that PCRE2 reads as Oniguruma does: some letters, and all signs. */
+static bool is_common_escape(char c)
+{
+    if (c == '\0' || (uint8_t)c >= 0x80)
+        return false;
+    bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+    return !letter || strchr("dDpPrntfx", c) != NULL;
+}
+
 /* Copies one escape (at text, after the backslash) into out. Returns how many bytes it read, 0 when
  * the engines do not agree on it. */
 static size_t translate_escape(const char *text, size_t size, bool in_class, azr_strbuf *out)
@@ -75,14 +84,28 @@ static size_t translate_escape(const char *text, size_t size, bool in_class, azr
         azr_strbuf_printf(out, in_class ? "%s" : "[%s]", characters);
         return 4;
     }
-    bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-    if (letter && strchr("dDpPrntfx", c) == NULL)
-        return 0;
-    if (c == '\0' || (uint8_t)c >= 0x80)
+    if (c == 'S' || !is_common_escape(c))
         return 0;
     azr_strbuf_append(out, "\\", 1);
     azr_strbuf_append(out, text, 1);
     return 1;
+}
+
+/* Nested classes and intersections in one engine are plain characters in the other; outside of
+ * classes ^ and $ mean lines in one and the text in the other. */
+static bool is_disputed(const char *text, size_t size, bool in_class)
+{
+    if (in_class)
+        return text[0] == '[' || (size > 1 && text[0] == '&' && text[1] == '&');
+    return text[0] == '^' || text[0] == '$';
+}
+
+static azr_status not_supported(const char *path, const char *what, char c, bool in_class,
+                                azr_error *error)
+{
+    return azr_error_set(error, AZR_ERROR_UNSUPPORTED,
+                         "%s has a pattern with %s%c%s, which is not supported", path, what, c,
+                         in_class ? " inside []" : "");
 }
 
 static azr_status translate(const char *source, size_t size, const char *path, azr_strbuf *out,
@@ -91,33 +114,24 @@ static azr_status translate(const char *source, size_t size, const char *path, a
     bool in_class = false, class_starts = false;
     for (size_t at = 0; at < size; at++) {
         char c = source[at];
-        bool starts = class_starts;
+        bool starts = class_starts; /* here ] is a character and ^ turns the class round */
         class_starts = false;
         if (c == '\\') {
             size_t n = translate_escape(source + at + 1, size - at - 1, in_class, out);
             if (n == 0)
-                return azr_error_set(error, AZR_ERROR_UNSUPPORTED,
-                                     "%s has a pattern with the escape \\%c%s, which is not "
-                                     "supported",
-                                     path, at + 1 < size ? source[at + 1] : ' ',
-                                     in_class ? " inside []" : "");
+                return not_supported(path, "the escape \\", at + 1 < size ? source[at + 1] : ' ',
+                                     in_class, error);
             at += n;
             continue;
         }
-        /* Nested classes and intersections in one engine, plain characters in the other; ^ and $
-         * mean lines in one and the text in the other. */
-        bool intersects = c == '&' && at + 1 < size && source[at + 1] == '&';
-        if ((in_class && (c == '[' || intersects)) || (!in_class && (c == '^' || c == '$')))
-            return azr_error_set(error, AZR_ERROR_UNSUPPORTED,
-                                 "%s has a pattern with %c%s, which is not supported", path, c,
-                                 in_class ? " inside []" : "");
-        if (c == '[' && !in_class) {
-            in_class = class_starts = true;
-        } else if (c == ']' && in_class && !starts) {
-            in_class = false;
-        } else if (c == '^' && in_class && starts) {
+        if (is_disputed(source + at, size - at, in_class))
+            return not_supported(path, "", c, in_class, error);
+        if (!in_class)
+            in_class = class_starts = c == '[';
+        else if (starts && c == '^')
             class_starts = true;
-        }
+        else if (!starts && c == ']')
+            in_class = false;
         azr_strbuf_append(out, &c, 1);
     }
     return AZR_OK;

@@ -192,7 +192,7 @@ static void any_text_comes_back(void **state)
                                                     "\"special\":true}"},
                          f->folder);
     assert_int_equal(azr_tokenizer_open(f->folder, &f->tokenizer, NULL), AZR_OK);
-    static const char seed[] = "def f(x):\n\treturn x<s> 12 \xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80 ab";
+    static const char seed[] = "f(x):\n\treturn x<s> 12 \xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80 ab";
     static const char *const words[] = {"ab", "<s>",  "\xc3",        "\xe2\x82",
                                         " ",  "\xff", "\xed\xa0\x80"};
     const fuzz_bytes seeds[] = {{(const uint8_t *)seed, sizeof seed - 1}};

@@ -64,6 +64,8 @@ typedef struct azr_config {
 /* All defaults. */
 void azr_config_init(azr_config *config);
 void azr_config_deinit(azr_config *config);
+/* A config with texts of its own; to is uninitialised before. */
+void azr_config_copy(azr_config *to, const azr_config *from);
 /* Reads a YAML file (a flat map) over what is there. Errors: file, line, key; an unknown key names
  * the nearest known one; a value out of range names the range. */
 azr_status azr_config_load(azr_config *config, const char *path, azr_error *error);

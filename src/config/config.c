@@ -175,6 +175,17 @@ void azr_config_init(azr_config *config)
     }
 }
 
+void azr_config_copy(azr_config *to, const azr_config *from)
+{
+    *to = *from;
+    for (size_t i = 0; i < azr_config__n_options; i++) {
+        const azr_config_option *option = &azr_config__options[i];
+        if (owns_text(option))
+            *text_of(to, option) =
+                azr_copy_text(*text_of(from, option), strlen(*text_of(from, option)));
+    }
+}
+
 void azr_config_deinit(azr_config *config)
 {
     for (size_t i = 0; i < azr_config__n_options; i++)

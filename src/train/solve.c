@@ -1,0 +1,226 @@
+/* solve.c: the solver's half of a step: this step's tasks several times each (how hard are they?),
+ * and a batch of tasks once each to learn from. */
+#include "train/trainer.h"
+
+#include "base/memory.h"
+
+/* Sequence numbers of a step's random numbers: proposers count from 0. */
+enum { FIRST_SOLVER_SEQUENCE = 1 << 24 };
+
+/* --- which tasks ------------------------------------------------------------------------------ */
+
+static void add_prompt(azr_solutions *solutions, const azr_task *task, int64_t task_id,
+                       azr_proposal_try *proposed, size_t n_samples)
+{
+    solutions->prompts[solutions->n_prompts++] = (azr_solver_prompt){
+        .task = task, .task_id = task_id, .proposed = proposed, .n_samples = n_samples};
+}
+
+static void add_estimates(const azr_trainer *trainer, azr_proposals *proposals,
+                          azr_solutions *solutions)
+{
+    for (size_t i = 0; i < proposals->n_tries; i++) {
+        azr_proposal_try *try = &proposals->tries[i];
+        if (try->verdict == AZR_VERDICT_VALID)
+            add_prompt(solutions, &try->task, 0, try, (size_t)trainer->config.estimate_samples);
+    }
+}
+
+/* batch_size tasks of a kind to learn from: valid ones of this step first, then a uniform draw from
+ * the store. */
+static azr_status add_training(azr_trainer *trainer, int64_t step, azr_kind kind,
+                               const azr_proposals *proposals, azr_solutions *solutions,
+                               azr_error *error)
+{
+    size_t left = (size_t)trainer->config.batch_size, n_drawn = 0;
+    for (size_t i = 0; i < proposals->n_tries && left > 0; i++) {
+        const azr_proposal_try *try = &proposals->tries[i];
+        if (try->verdict != AZR_VERDICT_VALID || try->task.kind != kind)
+            continue;
+        add_prompt(solutions, &try->task, 0, NULL, 1);
+        left--;
+    }
+    const azr_rng_key key = {.seed = (uint64_t)trainer->config.seed,
+                             .purpose = AZR_RNG_SOLVER_TASKS,
+                             .step = (uint32_t)step,
+                             .sequence = (uint32_t)kind};
+    azr_stored_task *drawn = solutions->drawn + solutions->n_drawn;
+    azr_status status = azr_buffer_draw(trainer->buffer, kind, &key, left, drawn, &n_drawn, error);
+    solutions->n_drawn += n_drawn;
+    /* A store with fewer tasks than that gives each of them more than once. */
+    for (size_t i = 0; status == AZR_OK && n_drawn > 0 && i < left; i++)
+        add_prompt(solutions, &drawn[i % n_drawn].task, drawn[i % n_drawn].id, NULL, 1);
+    return status;
+}
+
+static azr_status write_prompts(azr_trainer *trainer, azr_solutions *solutions, azr_error *error)
+{
+    azr_status status = AZR_OK;
+    for (size_t i = 0; status == AZR_OK && i < solutions->n_prompts; i++) {
+        azr_solver_prompt *prompt = &solutions->prompts[i];
+        azr_strbuf text = {0};
+        azr_template_solve(trainer->template, prompt->task, &text);
+        prompt->text = azr_strbuf_steal(&text);
+        status =
+            azr_train__encode(trainer, prompt->text, &prompt->tokens, &prompt->n_tokens, error);
+        prompt->fits = (int64_t)prompt->n_tokens <= trainer->config.max_prompt_tokens;
+        if (prompt->fits)
+            solutions->n_tries += prompt->n_samples;
+    }
+    return status;
+}
+
+/* --- completions ------------------------------------------------------------------------------ */
+
+typedef struct solve_context {
+    azr_trainer *trainer;
+    azr_solutions *solutions;
+    const size_t *prompt_of; /* of each request */
+    const size_t *first_try; /* of each request */
+    azr_status status;
+    azr_error *error;
+} solve_context;
+
+static void on_finish(void *context, const azr_sample *sample)
+{
+    solve_context *c = context;
+    azr_attempt_try *try = &c->solutions->tries[c->first_try[sample->request] + sample->index];
+    try->prompt = c->prompt_of[sample->request];
+    try->sample = sample;
+    const azr_task *task = c->solutions->prompts[try->prompt].task;
+    azr_template_parse_answer(c->trainer->template, task, sample->text, sample->text_size,
+                              &try->answer);
+    azr_exec_job job;
+    const char **inputs = azr_alloc(task->n_pairs, sizeof *inputs);
+    if (c->status == AZR_OK &&
+        azr_answer_job(task, &try->answer, c->trainer->limits, inputs, &job)) {
+        c->status = azr_executor_submit(c->trainer->executor, &job, &try->ticket, c->error);
+        try->submitted = c->status == AZR_OK;
+        azr_executor_poll(c->trainer->executor);
+    }
+    azr_free(inputs);
+}
+
+static azr_rollout_request request_of(const azr_trainer *trainer, int64_t step,
+                                      const azr_solver_prompt *prompt, size_t first_try)
+{
+    const azr_config *config = &trainer->config;
+    azr_kind kind = prompt->task->kind;
+    int64_t limit =
+        kind == AZR_KIND_INDUCTION ? config->max_response_tokens : config->max_answer_tokens;
+    return (azr_rollout_request){.tokens = prompt->tokens,
+                                 .n_tokens = prompt->n_tokens,
+                                 .stops =
+                                     azr_template_stops(trainer->template, AZR_ROLE_SOLVER, kind),
+                                 .n_samples = prompt->n_samples,
+                                 .max_tokens = (size_t)limit,
+                                 .temperature = (float)config->temperature,
+                                 .top_p = (float)config->top_p,
+                                 .top_k = (int32_t)config->top_k,
+                                 .key = {.seed = (uint64_t)config->seed,
+                                         .purpose = AZR_RNG_SAMPLE,
+                                         .step = (uint32_t)step,
+                                         .sequence = FIRST_SOLVER_SEQUENCE + (uint32_t)first_try}};
+}
+
+static azr_status sample_answers(azr_trainer *trainer, int64_t step, azr_solutions *solutions,
+                                 azr_error *error)
+{
+    size_t n = solutions->n_prompts, n_requests = 0, n_tries = 0;
+    azr_rollout_request *requests = azr_alloc(n, sizeof *requests);
+    size_t *prompt_of = azr_alloc(n, sizeof *prompt_of);
+    size_t *first_try = azr_alloc(n, sizeof *first_try);
+    for (size_t i = 0; i < n; i++) {
+        if (!solutions->prompts[i].fits)
+            continue;
+        prompt_of[n_requests] = i;
+        first_try[n_requests] = n_tries;
+        requests[n_requests++] = request_of(trainer, step, &solutions->prompts[i], n_tries);
+        n_tries += solutions->prompts[i].n_samples;
+    }
+    solutions->tries = azr_alloc(n_tries, sizeof *solutions->tries);
+    solve_context context = {trainer, solutions, prompt_of, first_try, AZR_OK, error};
+    const azr_rollout_options options = {.streams = trainer->config.streams,
+                                         .kv_tokens = trainer->config.kv_tokens,
+                                         .on_finish = on_finish,
+                                         .context = &context,
+                                         .progress = &trainer->progress,
+                                         .label = "solve"};
+    azr_status status = azr_rollout_run(trainer->model, trainer->tokenizer, requests, n_requests,
+                                        &options, &solutions->rollout, error);
+    azr_free(first_try);
+    azr_free(prompt_of);
+    azr_free(requests);
+    trainer->n_tokens +=
+        solutions->rollout.n_computed_prompt_tokens + solutions->rollout.n_response_tokens;
+    return status != AZR_OK ? status : context.status;
+}
+
+static azr_status judge_answers(azr_trainer *trainer, azr_solutions *solutions, azr_error *error)
+{
+    azr_status status = AZR_OK;
+    for (size_t i = 0; status == AZR_OK && i < solutions->n_tries; i++) {
+        azr_attempt_try *try = &solutions->tries[i];
+        const azr_solver_prompt *prompt = &solutions->prompts[try->prompt];
+        azr_exec_reply reply = {0};
+        if (try->submitted)
+            status = azr_executor_wait(trainer->executor, try->ticket, &reply, error);
+        if (status != AZR_OK)
+            break;
+        try->verdict = azr_answer_judge(prompt->task, &try->answer, try->submitted ? &reply : NULL,
+                                        &try->accuracy, &try->detail);
+        azr_exec_reply_deinit(&reply);
+        if (try->verdict == AZR_VERDICT_INTERNAL)
+            status = azr_error_set(error, AZR_ERROR_INTERNAL, "the sandbox failed on an answer: %s",
+                                   azr_strbuf_text(&try->detail));
+        try->reward = azr_reward_solver(try->verdict);
+        if (prompt->proposed != NULL) {
+            prompt->proposed->n_attempts++;
+            prompt->proposed->n_correct += try->verdict == AZR_VERDICT_CORRECT;
+        }
+    }
+    return status;
+}
+
+azr_status azr_train__solve(azr_trainer *trainer, int64_t step, azr_proposals *proposals,
+                            azr_solutions *out_solutions, azr_error *error)
+{
+    size_t n_batch = (size_t)trainer->config.batch_size * AZR_N_KINDS;
+    *out_solutions = (azr_solutions){0};
+    out_solutions->prompts =
+        azr_alloc(proposals->n_tries + n_batch, sizeof *out_solutions->prompts);
+    out_solutions->drawn = azr_alloc(n_batch, sizeof *out_solutions->drawn);
+    add_estimates(trainer, proposals, out_solutions);
+    azr_status status = AZR_OK;
+    for (int kind = 0; status == AZR_OK && kind < AZR_N_KINDS; kind++)
+        if (trainer->kinds[kind])
+            status = add_training(trainer, step, (azr_kind)kind, proposals, out_solutions, error);
+    if (status == AZR_OK)
+        status = write_prompts(trainer, out_solutions, error);
+    if (status == AZR_OK)
+        status = sample_answers(trainer, step, out_solutions, error);
+    if (status == AZR_OK)
+        status = judge_answers(trainer, out_solutions, error);
+    if (status != AZR_OK)
+        azr_solutions_deinit(out_solutions);
+    return status;
+}
+
+void azr_solutions_deinit(azr_solutions *solutions)
+{
+    for (size_t i = 0; solutions->tries != NULL && i < solutions->n_tries; i++) {
+        azr_answer_deinit(&solutions->tries[i].answer);
+        azr_strbuf_deinit(&solutions->tries[i].detail);
+    }
+    for (size_t i = 0; i < solutions->n_prompts; i++) {
+        azr_free(solutions->prompts[i].text);
+        azr_free(solutions->prompts[i].tokens);
+    }
+    for (size_t i = 0; i < solutions->n_drawn; i++)
+        azr_stored_task_deinit(&solutions->drawn[i]);
+    azr_free(solutions->tries);
+    azr_free(solutions->prompts);
+    azr_free(solutions->drawn);
+    azr_rollout_deinit(&solutions->rollout);
+    *solutions = (azr_solutions){0};
+}

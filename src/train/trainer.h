@@ -1,0 +1,162 @@
+/* trainer.h: what the phases of a step share. Private to train/. */
+#ifndef AZR_TRAIN_TRAINER_H
+#define AZR_TRAIN_TRAINER_H
+
+#include "azr/buffer.h"
+#include "azr/config.h"
+#include "azr/executor.h"
+#include "azr/model.h"
+#include "azr/rl.h"
+#include "azr/tasks.h"
+#include "azr/tokenizer.h"
+#include "azr/train.h"
+
+#include "train/metrics.h"
+#include "train/optimizer.h"
+#include "train/run_directory.h"
+
+struct azr_trainer {
+    azr_config config;
+    azr_progress progress;
+    azr_run_directory directory;
+    azr_executor *executor;
+    azr_model *model;
+    azr_tokenizer *tokenizer;
+    azr_buffer *buffer;
+    const azr_template *template;
+    azr_exec_limits limits;
+    bool kinds[AZR_N_KINDS]; /* which kinds take part */
+    azr_optimizer optimizer;
+    azr_metrics metrics;
+    int64_t step;      /* last finished; -1: not seeded yet */
+    int64_t last_kept; /* step of the newest checkpoint, -1: none */
+    char *metrics_path;
+    int64_t n_tokens; /* through the model in this step, for tokens/s */
+};
+
+/* --- propose ---------------------------------------------------------------------------------- */
+
+/* A proposer's prompt and what it was made from. */
+typedef struct azr_proposer_prompt {
+    azr_proposal_request request;
+    azr_stored_task *shown; /* references, then the program's task */
+    size_t n_shown;
+    const azr_task **references;
+    char *text;
+    int32_t *tokens;
+    size_t n_tokens, n_samples;
+} azr_proposer_prompt;
+
+/* One completion of it, and what became of it. */
+typedef struct azr_proposal_try {
+    size_t prompt;
+    const azr_sample *sample;
+    azr_proposal proposal;
+    uint64_t ticket;
+    bool submitted;
+    azr_verdict verdict;
+    azr_strbuf detail;
+    azr_task task; /* when VALID */
+    size_t n_attempts, n_correct;
+    double reward;
+    int64_t task_id; /* when stored */
+} azr_proposal_try;
+
+/* What to propose: n_proposals[kind] completions. */
+typedef struct azr_propose_plan {
+    int64_t step;
+    size_t n_proposals[AZR_N_KINDS];
+    uint32_t first_sequence; /* of the random numbers; distinct for each call of a step */
+    const char *label;
+} azr_propose_plan;
+
+typedef struct azr_proposals {
+    azr_proposer_prompt *prompts;
+    size_t n_prompts;
+    azr_proposal_try *tries;
+    size_t n_tries;
+    azr_rollout rollout;
+} azr_proposals;
+
+/* Draws references, samples, validates in the sandbox. AZR_ERROR_INTERNAL when the sandbox fails.
+ */
+azr_status azr_train__propose(azr_trainer *trainer, const azr_propose_plan *plan,
+                              azr_proposals *out_proposals, azr_error *error);
+void azr_proposals_deinit(azr_proposals *proposals);
+
+/* --- solve ------------------------------------------------------------------------------------ */
+
+/* A task to solve n_samples times. */
+typedef struct azr_solver_prompt {
+    const azr_task *task;
+    int64_t task_id;            /* 0: not stored yet */
+    azr_proposal_try *proposed; /* this step's proposal whose difficulty is estimated, or NULL */
+    char *text;
+    int32_t *tokens;
+    size_t n_tokens, n_samples;
+    bool fits; /* not longer than max_prompt_tokens */
+} azr_solver_prompt;
+
+typedef struct azr_attempt_try {
+    size_t prompt;
+    const azr_sample *sample;
+    azr_answer answer;
+    uint64_t ticket;
+    bool submitted;
+    azr_verdict verdict;
+    azr_strbuf detail;
+    double accuracy, reward;
+} azr_attempt_try;
+
+typedef struct azr_solutions {
+    azr_solver_prompt *prompts;
+    size_t n_prompts;
+    azr_attempt_try *tries;
+    size_t n_tries;
+    azr_stored_task *drawn; /* tasks from the store */
+    size_t n_drawn;
+    azr_rollout rollout;
+} azr_solutions;
+
+/* Solves this step's valid tasks estimate_samples times each and sets their n_attempts and
+ * n_correct; solves batch_size tasks of each kind once for training: this step's first, the rest
+ * drawn from the store. */
+azr_status azr_train__solve(azr_trainer *trainer, int64_t step, azr_proposals *proposals,
+                            azr_solutions *out_solutions, azr_error *error);
+void azr_solutions_deinit(azr_solutions *solutions);
+
+/* --- learn ------------------------------------------------------------------------------------ */
+
+/* A sequence to learn from. */
+typedef struct azr_episode {
+    azr_role role;
+    azr_kind kind;
+    const int32_t *prompt;
+    size_t n_prompt;
+    const azr_sample *sample;
+    double reward, advantage;
+} azr_episode;
+
+/* Advantages in six groups, policy gradient over micro-batches, one optimizer step; adds metrics.
+ */
+azr_status azr_train__learn(azr_trainer *trainer, int64_t step, azr_episode *episodes, size_t n,
+                            azr_error *error);
+
+/* --- seeding ---------------------------------------------------------------------------------- */
+
+/* Fills an empty store: identity tasks, then proposals of the untrained model. */
+azr_status azr_train__seed(azr_trainer *trainer, azr_error *error);
+
+/* --- storing ---------------------------------------------------------------------------------- */
+
+/* Stores a proposal's task (unless it is there already) and its attempt row. */
+azr_status azr_train__store_proposals(azr_trainer *trainer, int64_t step, const char *purpose,
+                                      azr_proposals *proposals, azr_error *error);
+azr_status azr_train__store_solutions(azr_trainer *trainer, int64_t step,
+                                      const azr_solutions *solutions, azr_error *error);
+
+/* Text to tokens, special tokens as plain text; the model's own first token where it has one. */
+azr_status azr_train__encode(azr_trainer *trainer, const char *text, int32_t **out_tokens,
+                             size_t *out_n, azr_error *error);
+
+#endif

@@ -41,8 +41,7 @@ azr_status azr_dtype_resolve(azr_dtype wanted, azr_dtype *out_dtype, azr_error *
 void azr_kernels_set_threads(int n_threads);
 int azr_kernels_threads(void);
 
-/* --- linear layers: the only matrix products (oneDNN, one file) --------------------------------
- */
+/* --- linear layers: the only matrix products (oneDNN, one file) ------------------------------- */
 
 /* y = x Wᵀ with W [n_out, n_in]. */
 typedef struct azr_linear azr_linear;
@@ -74,8 +73,7 @@ azr_status azr_linear_check(int64_t n_out, int64_t n_in, azr_dtype dtype, azr_er
  * that benchmarks state their share of. */
 double azr_linear_gflops(int64_t n_rows, int64_t n_out, int64_t n_in, azr_dtype dtype, int repeats);
 
-/* --- row operations ----------------------------------------------------------------------------
- */
+/* --- row operations --------------------------------------------------------------------------- */
 
 /* y = x / sqrt(mean(x²) + eps) * w, w [D]. Rows of x and y are x_stride and y_stride floats apart
  * (>= D), so that it serves heads inside a fused qkv row too; y may be x. (Zhang & Sennrich 2019)
@@ -116,8 +114,7 @@ void azr_embedding_forward(int64_t n_rows, int64_t d, const float *table, const 
 void azr_embedding_backward(int64_t n_rows, int64_t d, const float *dout, const int32_t *tokens,
                             float *dtable);
 
-/* --- attention over a forest --------------------------------------------------------------------
- */
+/* --- attention over a forest ------------------------------------------------------------------ */
 
 /* Keys and values of `n` consecutive positions. k and v point at [n] rows of K heads x E floats,
  * `stride` floats apart. dk, dv: same layout, only for backward ("+="), NULL otherwise. */
@@ -153,8 +150,7 @@ void azr_attention_backward(const azr_attention_shape *shape, const azr_attentio
                             int64_t n_queries, const float *q, int64_t q_stride, const float *out,
                             const float *dout, float *dq, int64_t dq_stride);
 
-/* --- from logits to tokens ----------------------------------------------------------------------
- */
+/* --- from logits to tokens -------------------------------------------------------------------- */
 
 /* For each row of logits [R, V] with p = softmax(logits / temperature):
  * logprobs[r] = log p[targets[r]] and entropies[r] = -sum p log p (nats). Either output may be
@@ -173,8 +169,7 @@ void azr_logprob_backward(int64_t n_rows, int64_t n_vocab, float temperature, fl
 int32_t azr_sample_token(int64_t n_vocab, const float *logits, float temperature, int32_t top_k,
                          float top_p, double u, float *scratch);
 
-/* --- optimizer ----------------------------------------------------------------------------------
- */
+/* --- optimizer -------------------------------------------------------------------------------- */
 
 typedef struct azr_adamw {
     double learning_rate, beta1, beta2, eps, weight_decay; /* double, as in torch: 1 - beta1 */

@@ -2,14 +2,14 @@
  * forest of token segments, its backward pass, the KV cache, and sampling.
  *
  * MENTAL MODEL. Everything azr computes is a forest of token segments. A segment has tokens and at
- * most one parent; its first position is where the parent ends; a token attends to its own segment up
- * to itself and to all of its ancestors. Prompts that share a beginning share a segment; eight
- * answers to one prompt are eight leaves below it. A batch is a list of segments: matrix products run
- * over all of its tokens at once, nothing is padded.
+ * most one parent; its first position is where the parent ends; a token attends to its own segment
+ * up to itself and to all of its ancestors. Prompts that share a beginning share a segment; eight
+ * answers to one prompt are eight leaves below it. A batch is a list of segments: matrix products
+ * run over all of its tokens at once, nothing is padded.
  *
- * EXACTNESS. A token's state and log-probability depend, to the last bit, only on the chain of tokens
- * from its root to it: not on how the chain is cut into segments, what else is in the batch, prefill
- * or decode, rollout or training, or the number of threads. */
+ * EXACTNESS. A token's state and log-probability depend, to the last bit, only on the chain of
+ * tokens from its root to it: not on how the chain is cut into segments, what else is in the batch,
+ * prefill or decode, rollout or training, or the number of threads. */
 #ifndef AZR_MODEL_H
 #define AZR_MODEL_H
 
@@ -96,7 +96,7 @@ typedef struct azr_model_memory {
 azr_model_memory azr_model_plan(const azr_model_shape *shape, azr_dtype dtype, int64_t kv_tokens,
                                 int64_t streams, int64_t micro_batch_tokens);
 
-/* --- a batch: forward and backward ---------------------------------------------------------------- */
+/* --- a batch: forward and backward ------------------------------------------------------------ */
 
 typedef struct azr_segment {
     int32_t parent; /* index of an earlier segment of the batch, -1 for a root */
@@ -124,12 +124,12 @@ azr_status azr_model_score(azr_model *model, const azr_batch *batch, float *logp
 /* The same, and keeps the activations for one azr_model_backward of the same batch. */
 azr_status azr_model_forward(azr_model *model, const azr_batch *batch, float *logprobs,
                              float *entropies, azr_error *error);
-/* d(loss)/d(logprob) and d(loss)/d(entropy) [n_targets] (the latter may be NULL) to gradients, "+=".
- * Deterministic whatever the number of threads. */
+/* d(loss)/d(logprob) and d(loss)/d(entropy) [n_targets] (the latter may be NULL) to gradients,
+ * "+=". Deterministic whatever the number of threads. */
 azr_status azr_model_backward(azr_model *model, const azr_batch *batch, const float *dlogprobs,
                               const float *dentropies, azr_error *error);
 
-/* --- KV cache: prefill and decode ------------------------------------------------------------------ */
+/* --- KV cache: prefill and decode ------------------------------------------------------------- */
 
 /* Keys and values of a growing forest; memory in pages of AZR_KV_PAGE tokens from one pool. */
 typedef struct azr_kv azr_kv;
@@ -137,8 +137,9 @@ enum { AZR_KV_PAGE = 16 };
 
 azr_status azr_kv_create(azr_model *model, int64_t n_tokens, azr_kv **out_kv, azr_error *error);
 void azr_kv_destroy(azr_kv *kv);
-/* Adds an empty segment below parent (-1: a root); returns its id. The parent must not grow any more
- * from now on. The caller holds the segment until azr_kv_release; a parent lives as long as a child. */
+/* Adds an empty segment below parent (-1: a root); returns its id. The parent must not grow any
+ * more from now on. The caller holds the segment until azr_kv_release; a parent lives as long as a
+ * child. */
 int32_t azr_kv_add(azr_kv *kv, int32_t parent);
 void azr_kv_release(azr_kv *kv, int32_t segment);
 /* Tokens of the chain from the root to the segment's end. */
@@ -166,9 +167,9 @@ typedef struct azr_draw {
     double u; /* uniform in [0, 1) */
 } azr_draw;
 
-/* From states [n, d_model]: LM head in blocks, a token drawn for each row, its log-probability under
- * softmax(logits / temperature) (temperature 0: under softmax(logits)), and the entropy of that
- * (may be NULL). The same bits as azr_model_forward gives for that token. */
+/* From states [n, d_model]: LM head in blocks, a token drawn for each row, its log-probability
+ * under softmax(logits / temperature) (temperature 0: under softmax(logits)), and the entropy of
+ * that (may be NULL). The same bits as azr_model_forward gives for that token. */
 azr_status azr_model_draw(azr_model *model, const float *states, size_t n, const azr_draw *draws,
                           int32_t *tokens, float *logprobs, float *entropies, azr_error *error);
 /* Log-probabilities of given tokens from states, and entropies (may be NULL). */

@@ -341,8 +341,7 @@ azr_status azr_buffer_draw_program(azr_buffer *buffer, const azr_rng_key *key,
     return status;
 }
 
-/* --- hash of all rows ---------------------------------------------------------------------------
- */
+/* --- hash of all rows ------------------------------------------------------------------------- */
 
 static uint64_t hash_row(uint64_t hash, const azr_stored_task *stored)
 {

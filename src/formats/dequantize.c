@@ -2,8 +2,7 @@
 
 #include <string.h>
 
-/* --- plain numbers ------------------------------------------------------------------------------
- */
+/* --- plain numbers ---------------------------------------------------------------------------- */
 
 static inline uint16_t load_u16(const uint8_t *bytes)
 {
@@ -66,8 +65,7 @@ void azr_formats__expand_bf16(const uint8_t *blocks, int64_t n_blocks, float *ou
         out[i] = float_of((uint32_t)load_u16(blocks + 2 * i) << 16);
 }
 
-/* --- blocks of 32 -------------------------------------------------------------------------------
- */
+/* --- blocks of 32 ----------------------------------------------------------------------------- */
 
 /* In 16 bytes of nibbles, element j is the low one of byte j, element 16 + j the high one. A fifth
  * bit of element j is bit j of a 32-bit word. */
@@ -145,8 +143,7 @@ void azr_formats__expand_q8_0(const uint8_t *blocks, int64_t n_blocks, float *ou
     }
 }
 
-/* --- blocks of 256 ------------------------------------------------------------------------------
- */
+/* --- blocks of 256 ---------------------------------------------------------------------------- */
 
 /* The 12 bytes of Q4_K and Q5_K: eight 6-bit scales and eight 6-bit minima. The first four of each
  * are the low six bits of bytes 0..3 and 4..7; the last four have their low nibbles in bytes 8..11

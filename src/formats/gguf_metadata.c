@@ -28,8 +28,7 @@ static azr_status no_memory(const char *path, const char *key, azr_error *error)
                          key);
 }
 
-/* --- reading ------------------------------------------------------------------------------------
- */
+/* --- reading ---------------------------------------------------------------------------------- */
 
 void azr_formats__take_text(azr_formats__cursor *cursor, const char **out_text, size_t *out_size)
 {
@@ -196,8 +195,7 @@ void azr_formats__metadata_destroy(azr_formats__metadata *metadata)
     azr_free(metadata);
 }
 
-/* --- asking -------------------------------------------------------------------------------------
- */
+/* --- asking ----------------------------------------------------------------------------------- */
 
 const azr_formats__value *azr_formats__metadata_find(const azr_formats__metadata *metadata,
                                                      const char *key)

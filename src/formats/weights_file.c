@@ -13,8 +13,7 @@ static azr_status no_memory(const char *path, azr_error *error)
     return azr_error_set(error, AZR_ERROR_MEMORY, "no memory to open %s", path);
 }
 
-/* --- parts and tensors --------------------------------------------------------------------------
- */
+/* --- parts and tensors ------------------------------------------------------------------------ */
 
 azr_status azr_formats__add_parts(azr_weights_file *file, size_t n_parts, azr_error *error)
 {
@@ -55,8 +54,7 @@ azr_status azr_formats__index_names(azr_weights_file *file, azr_error *error)
     return AZR_OK;
 }
 
-/* --- which format -------------------------------------------------------------------------------
- */
+/* --- which format ----------------------------------------------------------------------------- */
 
 static bool begins_with(const azr_file_map *map, const char *text, size_t size)
 {
@@ -107,11 +105,11 @@ azr_status azr_formats__open_part(azr_weights_file *file, size_t i_part, azr_err
     return status == AZR_OK ? read_part(file, i_part, error) : status;
 }
 
-/* --- finding the files --------------------------------------------------------------------------
- */
+/* --- finding the files ------------------------------------------------------------------------ */
 
 static azr_status open_single(azr_weights_file *file, const char *path, azr_error *error)
 {
+    AZR_CHECK(path != NULL);
     azr_status status = azr_formats__add_parts(file, 1, error);
     if (status != AZR_OK)
         return status;
@@ -172,8 +170,7 @@ static azr_status open_folder(azr_weights_file *file, const char *folder, azr_er
     return status;
 }
 
-/* --- the front door -----------------------------------------------------------------------------
- */
+/* --- the front door --------------------------------------------------------------------------- */
 
 azr_status azr_weights_open(const char *path, azr_weights_file **out_file, azr_error *error)
 {

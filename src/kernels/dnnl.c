@@ -11,8 +11,7 @@
 #include <oneapi/dnnl/dnnl.h>
 #include <pthread.h>
 
-/* --- whichever version --------------------------------------------------------------------------
- */
+/* --- whichever version ------------------------------------------------------------------------ */
 
 /* A matrix as oneDNN may find it: with strides, or (any) in the layout that suits the product. */
 typedef struct matrix {
@@ -90,11 +89,9 @@ static dnnl_status_t append_sum(dnnl_post_ops_t ops)
 }
 #endif
 
-/* --- products that exist ------------------------------------------------------------------------
- */
+/* --- products that exist ---------------------------------------------------------------------- */
 
-/* --- products that exist ------------------------------------------------------------------------
- */
+/* --- products that exist ---------------------------------------------------------------------- */
 
 /* A product made for one shape. */
 typedef struct product {
@@ -298,8 +295,7 @@ bool azr_dnnl__product_accepts(const azr_product_key *key)
     return product_find(key, &p) == dnnl_success;
 }
 
-/* --- packed weights ------------------------------------------------------------------------------
- */
+/* --- packed weights --------------------------------------------------------------------------- */
 
 struct azr_packed {
     void *bytes;

@@ -1,5 +1,5 @@
-/* forward.c: embedding and layers over the rows of a pass. Prefill, decode, scoring and training all
- * come here, so the same token in the same chain gets the same bits in each. */
+/* forward.c: embedding and layers over the rows of a pass. Prefill, decode, scoring and training
+ * all come here, so the same token in the same chain gets the same bits in each. */
 #include "model/network.h"
 
 #include <math.h>

@@ -1,6 +1,6 @@
-/* head.c: from states to tokens and log-probabilities, and back. The LM head goes in blocks of rows:
- * logits never exist for all of them. A row that predicts several targets (the end of a prompt with
- * eight answers) goes through the head once. */
+/* head.c: from states to tokens and log-probabilities, and back. The LM head goes in blocks of
+ * rows: logits never exist for all of them. A row that predicts several targets (the end of a
+ * prompt with eight answers) goes through the head once. */
 #include "model/network.h"
 
 #include "base/check.h"
@@ -32,7 +32,7 @@ static azr_status check_results(size_t n, const float *logprobs, const float *en
     return status == AZR_OK ? check_finite(n, entropies, "entropy", error) : status;
 }
 
-/* --- which rows predict which targets --------------------------------------------------------------- */
+/* --- which rows predict which targets --------------------------------------------------------- */
 
 typedef struct predictions {
     int64_t n;       /* distinct rows */
@@ -123,7 +123,7 @@ static int32_t target_token(const azr_batch *batch, size_t i)
     return batch->segments[t.segment].tokens[t.index];
 }
 
-/* --- blocks of rows ----------------------------------------------------------------------------------- */
+/* --- blocks of rows --------------------------------------------------------------------------- */
 
 /* Gathers rows [begin, begin + n) of the predictions and computes their logits. */
 static void compute_block(azr_model *model, const predictions *p, int64_t begin, int64_t n,
@@ -218,7 +218,7 @@ static void differentiate_block(azr_model *model, const azr_batch *batch, const 
         memcpy(dx + p->rows[begin + i] * d, space->dstates + i * d, (size_t)d * sizeof(float));
 }
 
-/* --- a batch -------------------------------------------------------------------------------------------- */
+/* --- a batch ---------------------------------------------------------------------------------- */
 
 /* keep: into model->kept, for backward. */
 static azr_status run_batch(azr_model *model, const azr_batch *batch, bool keep, float *logprobs,
@@ -294,7 +294,7 @@ done:
     return status;
 }
 
-/* --- states that azr_kv_extend gave ----------------------------------------------------------------------- */
+/* --- states that azr_kv_extend gave ----------------------------------------------------------- */
 
 /* The draw is from the tempered distribution, and so is its log-probability. */
 static void draw_row(int64_t n_vocab, const float *logits, const azr_draw *draw, float *scratch,

@@ -1,6 +1,6 @@
-/* kv_cache.c: keys and values of a growing forest, in pages from one pool. A token's place holds its
- * key and then its value, and the places of a layer lie one after the other, so that pages which
- * follow one another are one span for attention. */
+/* kv_cache.c: keys and values of a growing forest, in pages from one pool. A token's place holds
+ * its key and then its value, and the places of a layer lie one after the other, so that pages
+ * which follow one another are one span for attention. */
 #include "model/network.h"
 
 #include "base/check.h"
@@ -82,7 +82,7 @@ void azr_kv_destroy(azr_kv *kv)
     azr_free(kv);
 }
 
-/* --- segments --------------------------------------------------------------------------------------- */
+/* --- segments --------------------------------------------------------------------------------- */
 
 static kv_segment *get_segment(const azr_kv *kv, int32_t id)
 {
@@ -159,7 +159,7 @@ int64_t azr_kv_pages_for(const azr_kv *kv, int32_t segment, int64_t n_tokens)
     return pages_of(s->n_tokens + n_tokens) - s->n_pages;
 }
 
-/* --- growing ---------------------------------------------------------------------------------------- */
+/* --- growing ---------------------------------------------------------------------------------- */
 
 static azr_status check_tokens(const azr_kv *kv, const azr_extension *e, azr_error *error)
 {
@@ -170,7 +170,7 @@ static azr_status check_tokens(const azr_kv *kv, const azr_extension *e, azr_err
     if (azr_kv_length(kv, e->segment) + e->n_tokens > s->max_seq_len)
         return azr_error_set(
             error, AZR_ERROR_LIMIT, "a sequence of %lld tokens is longer than the model's %lld",
-            (long long)(azr_kv_length(kv, e->segment) + e->n_tokens), (long long)s->max_seq_len);
+            (long long)azr_kv_length(kv, e->segment) + e->n_tokens, (long long)s->max_seq_len);
     for (int32_t i = 0; i < e->n_tokens; i++)
         if (e->tokens[i] < 0 || e->tokens[i] >= s->n_vocab)
             return azr_error_set(error, AZR_ERROR_INPUT,

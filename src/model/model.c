@@ -8,7 +8,7 @@
 #include <math.h>
 #include <string.h>
 
-/* --- matrix products ------------------------------------------------------------------------------ */
+/* --- matrix products -------------------------------------------------------------------------- */
 
 static azr_status create_linear(azr_model *model, int64_t n_out, int64_t n_in, int64_t at,
                                 azr_linear **out_linear, azr_error *error)
@@ -74,7 +74,7 @@ void azr_model_refresh(azr_model *model)
     }
 }
 
-/* --- life ------------------------------------------------------------------------------------------- */
+/* --- life ------------------------------------------------------------------------------------- */
 
 /* A model whose weights are all zero. The shape has been checked. */
 static azr_status allocate(const azr_model_shape *shape, azr_dtype dtype, azr_model **out_model,
@@ -209,7 +209,7 @@ azr_status azr_model_enable_training(azr_model *model, azr_error *error)
                          (double)model->layout.n_weights / 1e6);
 }
 
-/* --- what a model says of itself -------------------------------------------------------------------- */
+/* --- what a model says of itself -------------------------------------------------------------- */
 
 const azr_model_shape *azr_model_get_shape(const azr_model *model)
 {
@@ -247,8 +247,8 @@ float *azr_model_gradients(azr_model *model)
     return model->gradients;
 }
 
-/* Output columns beyond these say nothing new about the order of sums, and a vocabulary's would take
- * the check from one second to many. */
+/* Output columns beyond these say nothing new about the order of sums, and a vocabulary's would
+ * take the check from one second to many. */
 enum { CHECK_COLUMNS = 4096 };
 
 azr_status azr_model_check(const azr_model *model, azr_error *error)

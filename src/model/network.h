@@ -9,7 +9,7 @@
 #include "azr/model.h"
 #include "base/memory.h"
 
-/* --- shape (shape.c, shape_read.c) -------------------------------------------------------------- */
+/* --- shape (shape.c, shape_read.c) ------------------------------------------------------------ */
 
 /* Refuses values no transformer of these families has, so that later sums cannot overflow.
  * where: the file's name, for the sentence. */
@@ -22,7 +22,7 @@ int64_t azr_model__qkv_width(const azr_model_shape *shape); /* W */
 /* Angle per position of the E/2 pairs of a head, as transformers computes it in f32. */
 void azr_model__rope_frequencies(const azr_model_shape *shape, float *out_frequencies);
 
-/* --- parameters (parameters.c) ------------------------------------------------------------------ */
+/* --- parameters (parameters.c) ---------------------------------------------------------------- */
 
 /* What a parameter is, in the order in which a layer's lie in the block: q, k, v follow one another
  * (one fused product), and so do gate and up. */
@@ -68,7 +68,7 @@ void azr_model__layout_destroy(azr_model__layout *layout);
 /* Floats of all parameters. */
 int64_t azr_model__count_weights(const azr_model_shape *shape);
 
-/* --- weights (weights.c) ------------------------------------------------------------------------ */
+/* --- weights (weights.c) ---------------------------------------------------------------------- */
 
 /* Expands the file's tensors into weights; names what is missing, surplus or of another size. */
 azr_status azr_model__read_weights(const azr_weights_file *file, const azr_model_shape *shape,
@@ -79,7 +79,7 @@ azr_status azr_model__read_weights(const azr_weights_file *file, const azr_model
 azr_status azr_model__compare_head(const azr_tensor *embedding, const azr_tensor *head,
                                    bool *out_tied, const azr_tensor **out_better, azr_error *error);
 
-/* --- the model ---------------------------------------------------------------------------------- */
+/* --- the model -------------------------------------------------------------------------------- */
 
 /* Where the parameters of one layer begin, in floats; -1: absent. */
 typedef struct azr_model__layer {
@@ -180,7 +180,7 @@ azr_status azr_model__rope_ensure(azr_model *model, int64_t n_positions, azr_err
 /* kv_cache.c: floats of a cache for so many tokens. */
 size_t azr_model__kv_floats(const azr_model_shape *shape, int64_t n_tokens);
 
-/* --- passes ------------------------------------------------------------------------------------- */
+/* --- passes ----------------------------------------------------------------------------------- */
 
 /* forward.c: embedding and all layers of the rows. Returns the states of all rows before the final
  * norm, [n_rows, D] inside the space. */

@@ -71,7 +71,8 @@ azr_status azr_model__check_shape(const azr_model_shape *s, const char *where, a
         return azr_error_set(error, AZR_ERROR_INPUT,
                              "%s: rms_norm_eps is %g, must be above 0 and at most 1", where,
                              (double)s->norm_eps);
-    /* Each family has one form only; a file that says otherwise has tensors azr has no place for. */
+    /* Each family has one form only; a file that says otherwise has tensors azr has no place for.
+     */
     if (s->qkv_bias != (s->family == AZR_FAMILY_QWEN2))
         return azr_error_set(error, AZR_ERROR_UNSUPPORTED,
                              "%s: biases of q, k and v belong to the qwen2 family and to it alone",

@@ -31,7 +31,7 @@ static azr_status unknown_family(const char *where, const char *name, azr_error 
                          name);
 }
 
-/* --- config.json -------------------------------------------------------------------------------- */
+/* --- config.json ------------------------------------------------------------------------------ */
 
 /* Reads fields; the first error stays, later calls then do nothing. */
 typedef struct config_reader {
@@ -208,7 +208,7 @@ static azr_status read_config_file(const char *path, azr_model_shape *shape, azr
     return status;
 }
 
-/* --- GGUF ----------------------------------------------------------------------------------------- */
+/* --- GGUF ------------------------------------------------------------------------------------- */
 
 typedef struct gguf_reader {
     const azr_weights_file *file;
@@ -351,7 +351,7 @@ static azr_status read_gguf_shape(const azr_weights_file *file, azr_model_shape 
     return status == AZR_OK ? azr_model__check_shape(shape, path, error) : status;
 }
 
-/* --- either ------------------------------------------------------------------------------------- */
+/* --- either ----------------------------------------------------------------------------------- */
 
 /* The folder's config.json, or NULL when path is no folder of a Hugging Face model. */
 static char *find_config(const char *path)

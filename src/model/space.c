@@ -126,8 +126,8 @@ azr_status azr_model__head_space_ensure(azr_model *model, azr_error *error)
     return AZR_OK;
 }
 
-/* Angles are f32, as transformers computes them; sine and cosine of those in double, so that they are
- * the nearest f32 on every machine. */
+/* Angles are f32, as transformers computes them; sine and cosine of those in double, so that they
+ * are the nearest f32 on every machine. */
 static void fill_angles(const azr_model_shape *s, int64_t n_positions, float *cosines, float *sines)
 {
     int64_t n_pairs = s->d_head / 2;
@@ -177,7 +177,7 @@ azr_status azr_model__rope_ensure(azr_model *model, int64_t n_positions, azr_err
     return AZR_OK;
 }
 
-/* --- rows ------------------------------------------------------------------------------------------- */
+/* --- rows ------------------------------------------------------------------------------------- */
 
 /* At least n, and half as much again as before, so that a growing decode seldom allocates. */
 static int64_t grow(int64_t n, int64_t capacity)
@@ -242,7 +242,7 @@ int64_t azr_model__span_push(azr_kv_span *spans, int64_t n_spans, const azr_kv_s
     return n_spans + 1;
 }
 
-/* --- the plan --------------------------------------------------------------------------------------- */
+/* --- the plan --------------------------------------------------------------------------------- */
 
 size_t azr_model__space_bytes(const azr_model *model)
 {

@@ -132,7 +132,7 @@ azr_status azr_model__read_weights(const azr_weights_file *file, const azr_model
     return status;
 }
 
-/* --- is the LM head the embedding? -------------------------------------------------------------- */
+/* --- is the LM head the embedding? ------------------------------------------------------------ */
 
 /* Root mean square of the rounding error of a format, relative to that of normally distributed
  * numbers (a block's largest of 32 is about 2.1 of their standard deviations). */

@@ -95,8 +95,7 @@ static uint64_t merge_of(const azr_bpe *bpe, int32_t left, int32_t right)
     return merge != NULL ? *merge : UINT64_MAX;
 }
 
-/* --- short pieces --------------------------------------------------------------------------------
- */
+/* --- short pieces ----------------------------------------------------------------------------- */
 
 /* Merges in place; returns how many ids are left in ids. */
 static size_t merge_short(const azr_bpe *bpe, int32_t *ids, size_t n)
@@ -123,8 +122,7 @@ static size_t merge_short(const azr_bpe *bpe, int32_t *ids, size_t n)
     return n;
 }
 
-/* --- long pieces ---------------------------------------------------------------------------------
- */
+/* --- long pieces ------------------------------------------------------------------------------ */
 
 static bool before(const candidate *a, const candidate *b)
 {
@@ -235,8 +233,7 @@ memory:
     return azr_error_set(error, AZR_ERROR_MEMORY, "no memory to encode a word of %zu bytes", size);
 }
 
-/* --- both ----------------------------------------------------------------------------------------
- */
+/* --- both ------------------------------------------------------------------------------------- */
 
 static cache_entry *cache_slot(azr_bpe_work *work, const char *piece, size_t size)
 {

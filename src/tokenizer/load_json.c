@@ -43,8 +43,7 @@ static azr_status wrong(const reader *r, const char *what)
     return azr_error_set(r->error, AZR_ERROR_INPUT, "%s is no tokenizer: %s", r->path, what);
 }
 
-/* --- vocabulary ----------------------------------------------------------------------------------
- */
+/* --- vocabulary ------------------------------------------------------------------------------- */
 
 static azr_status check_model(const reader *r, const json_t *model)
 {
@@ -228,8 +227,7 @@ static azr_status read_model(reader *r)
     return azr_tokenizer_set_added(t, t->added, json_array_size(added), r->path, r->error);
 }
 
-/* --- the steps around the model ------------------------------------------------------------------
- */
+/* --- the steps around the model --------------------------------------------------------------- */
 
 enum { MAX_NESTING = 8 };
 

@@ -34,8 +34,7 @@ int azr_codepoint_to_byte(uint32_t codepoint); /* -1: not of the alphabet */
  * character is not of the alphabet (out is then undefined). */
 bool azr_byte_level_read(const char *text, size_t size, char *out, size_t *out_size);
 
-/* --- normal form C ------------------------------------------------------------------------------
- */
+/* --- normal form C ---------------------------------------------------------------------------- */
 
 /* The text in Unicode normal form C, invalid parts replaced by U+FFFD (one for each longest
  * beginning of a character). *out_text stays NULL when the text is in that form already; free it

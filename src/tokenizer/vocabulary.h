@@ -66,8 +66,7 @@ static inline uint64_t azr_merge_key(int32_t left, int32_t right)
     return (uint64_t)(uint32_t)left << 32 | (uint32_t)right;
 }
 
-/* --- added tokens --------------------------------------------------------------------------------
- */
+/* --- added tokens ----------------------------------------------------------------------------- */
 
 typedef struct azr_added_token {
     int32_t id;

@@ -100,8 +100,7 @@ static void refused(const char *expected, const char *first, ...)
     check_sentence(&process, expected);
 }
 
-/* --- help and options ---------------------------------------------------------------------------
- */
+/* --- help and options ------------------------------------------------------------------------- */
 
 static const char *const commands[] = {"train", "generate", "score", "propose",
                                        "solve", "exec",     "bench", "info"};
@@ -201,8 +200,7 @@ static void test_full_output(void **state)
     check_sentence(&process, "cannot write to the standard output: No space left on device");
 }
 
-/* --- models -------------------------------------------------------------------------------------
- */
+/* --- models ----------------------------------------------------------------------------------- */
 
 static void refused_model(const char *path, const char *expected)
 {
@@ -279,8 +277,7 @@ static void test_truncated_model(void **state)
     azr_strbuf_deinit(&path);
 }
 
-/* --- training -----------------------------------------------------------------------------------
- */
+/* --- training --------------------------------------------------------------------------------- */
 
 static void test_bad_configs(void **state)
 {

@@ -97,8 +97,7 @@ static void test_safetensors(void **state)
         azr_strbuf_deinit(&files[i]);
 }
 
-/* --- the index of a model in parts, through a real folder ---------------------------------------
- */
+/* --- the index of a model in parts, through a real folder ------------------------------------- */
 
 static void write_file(const char *folder, const char *name, const void *bytes, size_t size)
 {

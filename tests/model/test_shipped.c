@@ -65,15 +65,16 @@ static double check_logprobs(azr_model *model, const text *t)
     return worst;
 }
 
-/* Greedy streams of all texts at once, until they part where the two best tokens are all but equal. */
+/* Greedy streams of all texts at once, until they part where the two best tokens are all but equal.
+ */
 static void check_greedy(azr_model *model, const text *texts, int n_texts)
 {
     azr_extension *extensions = azr_alloc((size_t)n_texts, sizeof *extensions);
     azr_draw *draws = azr_alloc((size_t)n_texts, sizeof *draws);
     int32_t *tokens = azr_alloc((size_t)n_texts, sizeof *tokens);
     float *logprobs = azr_alloc((size_t)n_texts, sizeof *logprobs);
-    float *states = azr_alloc((size_t)n_texts * (size_t)azr_model_get_shape(model)->d_model,
-                              sizeof *states);
+    float *states =
+        azr_alloc((size_t)n_texts * (size_t)azr_model_get_shape(model)->d_model, sizeof *states);
     bool *parted = azr_alloc((size_t)n_texts, sizeof *parted);
     azr_error error;
     azr_kv *kv;
@@ -82,15 +83,14 @@ static void check_greedy(azr_model *model, const text *texts, int n_texts)
         n_tokens += texts[i].n_tokens + MAX_GREEDY + 2 * AZR_KV_PAGE;
     assert_ok(azr_kv_create(model, n_tokens, &kv, &error), &error);
     for (int i = 0; i < n_texts; i++) {
-        extensions[i] =
-            (azr_extension){azr_kv_add(kv, -1), texts[i].n_tokens, texts[i].tokens};
+        extensions[i] = (azr_extension){azr_kv_add(kv, -1), texts[i].n_tokens, texts[i].tokens};
         draws[i] = (azr_draw){0, 1, 0, 0};
     }
     for (int step = 0; step < texts[0].n_greedy; step++) {
         assert_ok(azr_kv_extend(kv, extensions, (size_t)n_texts, states, &error), &error);
-        assert_ok(azr_model_draw(model, states, (size_t)n_texts, draws, tokens, logprobs, NULL,
-                                 &error),
-                  &error);
+        assert_ok(
+            azr_model_draw(model, states, (size_t)n_texts, draws, tokens, logprobs, NULL, &error),
+            &error);
         for (int i = 0; i < n_texts; i++) {
             bool same = tokens[i] == texts[i].greedy[step];
             if (!parted[i] && !same && texts[i].margins[step] >= 1e-4F)

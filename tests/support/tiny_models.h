@@ -8,8 +8,7 @@
 
 #include <stdint.h>
 
-/* --- GGUF, piece by piece (numbers little-endian) ------------------------------------------------
- */
+/* --- GGUF, piece by piece (numbers little-endian) --------------------------------------------- */
 
 void gguf_put(azr_strbuf *file, const void *bytes, size_t size);
 void gguf_put_u32(azr_strbuf *file, uint32_t value);
@@ -28,8 +27,7 @@ void gguf_info(azr_strbuf *file, const char *name, uint32_t n_dims, const uint64
 /* Zeros up to a multiple of alignment. */
 void gguf_align(azr_strbuf *file, size_t alignment);
 
-/* --- whole files ---------------------------------------------------------------------------------
- */
+/* --- whole files ------------------------------------------------------------------------------ */
 
 /* A GGUF file with metadata of every type (keys v.u8 ... v.f64, v.text, a.u8 ... a.texts) and one
  * tensor of every type that azr reads (t.F32 ... t.Q6_K, 2 rows of 256), with bytes 0, 1, 2, ... */

@@ -119,6 +119,19 @@ fuzz_sanitized: $(FUZZ_TESTS)
 	@BUILD=$(BUILD) AZR_FUZZ_SECONDS=$(FUZZ_SECONDS) AZR_FUZZ_SEED=$$(date +%s) TEST_TIMEOUT=3600 \
 	    tools/run_tests.sh $(FUZZ_TESTS)
 
+# The parsers' targets tests/fuzz/fuzz_<format>.c under libFuzzer, which looks for new paths through
+# the code by itself; needs clang. What it finds lies in $(BUILD)/guided.
+GUIDED := $(patsubst tests/fuzz/fuzz_%.c,$(BUILD)/guided/%,$(wildcard tests/fuzz/fuzz_*.c))
+fuzz_guided: $(GUIDED)
+	@for target in $(GUIDED); do mkdir -p $$target.corpus && \
+	    $$target -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 -verbosity=0 \
+	    -artifact_prefix=$$target. $$target.corpus tests/formats/fixtures || exit 1; done
+
+$(BUILD)/guided/%: tests/fuzz/fuzz_%.c tests/support/fuzz_formats.c $(wildcard src/formats/*.c)
+	@mkdir -p $(@D)
+	clang -std=c11 -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined \
+	    $(filter-out -MMD -MP,$(CPPFLAGS)) $^ $(wildcard src/base/*.c) $(PKG_LIBS) -lm -o $@
+
 bench: build
 	$(BUILD)/azr bench limit
 	$(BUILD)/azr bench decode -m models/$(MODEL)
@@ -130,7 +143,7 @@ install: build
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all build tests help deps run test check check_sanitized fuzz fuzz_sanitized bench install clean
+.PHONY: all build tests help deps run test check check_sanitized fuzz fuzz_sanitized fuzz_guided bench install clean
 .SECONDARY:
 
 -include $(OBJECTS:.o=.d) $(TEST_SOURCES:%.c=$(BUILD)/%.d) $(TEST_SUPPORT:%.c=$(BUILD)/%.d)

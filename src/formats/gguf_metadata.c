@@ -217,7 +217,7 @@ bool azr_formats__value_integer(const azr_formats__value *value, uint64_t i, int
         *out_value = bytes[0];
         return true;
     case AZR_FORMATS__I8:
-        *out_value = (int8_t)bytes[0];
+        *out_value = (int)(bytes[0] ^ 0x80) - 0x80; /* the sign of a byte */
         return true;
     case AZR_FORMATS__U16:
         *out_value = azr_formats__u16(bytes);

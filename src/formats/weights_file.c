@@ -161,7 +161,7 @@ static azr_status open_folder(azr_weights_file *file, const char *folder, azr_er
         status = azr_formats__index_open(file, folder, error);
     } else {
         status = find_gguf(folder, &gguf, error);
-        if (status == AZR_OK)
+        if (gguf != NULL)
             status = open_single(file, gguf, error);
     }
     azr_free(single);

@@ -75,7 +75,7 @@ static azr_tensor_out *list_moments(const azr_optimizer *optimizer, const azr_mo
     size_t n = azr_model_n_parameters(model);
     azr_tensor_out *tensors = azr_alloc(2 * n, sizeof *tensors);
     for (size_t i = 0; i < 2 * n; i++) {
-        const azr_parameter *parameter = azr_model_parameter(model, i % n);
+        const azr_parameter *parameter = azr_model_parameter(model, i < n ? i : i - n);
         azr_strbuf name = {0};
         azr_strbuf_printf(&name, "%c.%s", i < n ? 'm' : 'v', parameter->name);
         names[i] = azr_strbuf_steal(&name);
@@ -113,7 +113,7 @@ azr_status azr_optimizer_load(azr_optimizer *optimizer, const azr_model *model, 
     azr_weights_file *file = NULL;
     azr_status status = azr_weights_open(path, &file, error);
     for (size_t i = 0; status == AZR_OK && i < 2 * n; i++) {
-        const azr_parameter *parameter = azr_model_parameter(model, i % n);
+        const azr_parameter *parameter = azr_model_parameter(model, i < n ? i : i - n);
         azr_strbuf name = {0};
         azr_strbuf_printf(&name, "%c.%s", i < n ? 'm' : 'v', parameter->name);
         const azr_tensor *tensor = azr_weights_find(file, name.data);

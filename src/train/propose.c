@@ -34,7 +34,7 @@ static azr_status draw_references(azr_trainer *trainer, const azr_rng_key *key,
     azr_kind kind = prompt->request.kind;
     size_t n = kind == AZR_KIND_INDUCTION ? 1 : (size_t)trainer->config.references, n_drawn = 0;
     prompt->shown = azr_alloc(n + 1, sizeof *prompt->shown);
-    prompt->references = azr_alloc(n + 1, sizeof *prompt->references);
+    prompt->references = azr_alloc(n + 1, sizeof(const azr_task *));
     azr_rng_key draw = *key;
     draw.purpose = AZR_RNG_REFERENCES;
     azr_status status =

@@ -29,7 +29,7 @@ static void torch_level(const char *level)
         float *grad = test_fixture(fixtures, name, &n_g);
         for (int64_t i = 0; i < n; i++)
             grad[i] *= 4;
-        azr_adamw adamw = {0.01, 0.9, 0.99, 1e-8, 0.1, step};
+        azr_adamw adamw = {0.01, 0.9, 0.99, 1e-3, 0.1, step};
         azr_adamw_update(&adamw, n, 0.25F, w, grad, m, v);
         snprintf(name, sizeof name, "adamw_w%d", step);
         assert_close(n, w, test_fixture(fixtures, name, &n_g), 3e-7, 0);

@@ -116,6 +116,8 @@ azr_status azr_model_open(const char *path, azr_dtype dtype, azr_model **out_mod
     if (status == AZR_OK)
         status = azr_model__read_shape_of(path, file, &shape, error);
     if (status == AZR_OK)
+        status = azr_model__check_weights(file, &shape, error);
+    if (status == AZR_OK)
         status = allocate(&shape, dtype, &model, error);
     if (status == AZR_OK)
         status = azr_model__read_weights(file, &shape, &model->layout, model->weights, error);

@@ -70,7 +70,11 @@ int64_t azr_model__count_weights(const azr_model_shape *shape);
 
 /* --- weights (weights.c) ---------------------------------------------------------------------- */
 
-/* Expands the file's tensors into weights; names what is missing, surplus or of another size. */
+/* Names what is missing, surplus or of another size. Before anything of the shape's size is
+ * allocated: so the size of the file, which cannot lie, bounds it. */
+azr_status azr_model__check_weights(const azr_weights_file *file, const azr_model_shape *shape,
+                                    azr_error *error);
+/* Expands the file's tensors into weights. */
 azr_status azr_model__read_weights(const azr_weights_file *file, const azr_model_shape *shape,
                                    const azr_model__layout *layout, float *weights,
                                    azr_error *error);

@@ -91,16 +91,41 @@ static azr_status check_left_over(const azr_weights_file *file, const azr_model_
     return AZR_OK;
 }
 
+/* The file's tensor of a parameter, of the right size. */
+static azr_status find_tensor(const azr_weights_file *file, const azr_parameter *p,
+                              const azr_model__slot *slot, const azr_tensor **out_tensor,
+                              azr_error *error)
+{
+    const char *name = azr_weights_is_gguf(file) ? slot->gguf_name : p->name;
+    *out_tensor = azr_weights_find(file, name);
+    if (*out_tensor == NULL)
+        return azr_error_set(error, AZR_ERROR_INPUT, "%s: tensor %s is missing",
+                             azr_weights_path(file), name);
+    return check_dims(azr_weights_path(file), *out_tensor, p, error);
+}
+
+azr_status azr_model__check_weights(const azr_weights_file *file, const azr_model_shape *shape,
+                                    azr_error *error)
+{
+    azr_model__layout layout;
+    const azr_tensor *tensor;
+    azr_status status = azr_model__layout_create(shape, &layout, error);
+    if (status != AZR_OK)
+        return status;
+    status = check_left_over(file, shape, &layout, error);
+    for (size_t i = 0; i < layout.n && status == AZR_OK; i++)
+        status = find_tensor(file, &layout.parameters[i], &layout.slots[i], &tensor, error);
+    azr_model__layout_destroy(&layout);
+    return status;
+}
+
 static azr_status read_parameter(const azr_weights_file *file, const azr_model_shape *shape,
                                  const azr_parameter *p, const azr_model__slot *slot,
                                  float *weights, azr_error *error)
 {
     bool gguf = azr_weights_is_gguf(file);
-    const char *name = gguf ? slot->gguf_name : p->name, *path = azr_weights_path(file);
-    const azr_tensor *tensor = azr_weights_find(file, name);
-    if (tensor == NULL)
-        return azr_error_set(error, AZR_ERROR_INPUT, "%s: tensor %s is missing", path, name);
-    azr_status status = check_dims(path, tensor, p, error);
+    const azr_tensor *tensor;
+    azr_status status = find_tensor(file, p, slot, &tensor, error);
     if (status != AZR_OK)
         return status;
     const azr_tensor *head =
@@ -117,7 +142,8 @@ static azr_status read_parameter(const azr_weights_file *file, const azr_model_s
         status = restore_row_order(w, p->dims[0], p->dims[1], shape->d_head, error);
     if (status == AZR_OK && !isfinite(azr_sum_squares(p->n_elements, w)))
         status = azr_error_set(error, AZR_ERROR_NUMERIC,
-                               "%s: tensor %s holds a number that is not finite", path, name);
+                               "%s: tensor %s holds a number that is not finite",
+                               azr_weights_path(file), tensor->name);
     return status;
 }
 
@@ -125,7 +151,7 @@ azr_status azr_model__read_weights(const azr_weights_file *file, const azr_model
                                    const azr_model__layout *layout, float *weights,
                                    azr_error *error)
 {
-    azr_status status = check_left_over(file, shape, layout, error);
+    azr_status status = AZR_OK;
     for (size_t i = 0; i < layout->n && status == AZR_OK; i++)
         status =
             read_parameter(file, shape, &layout->parameters[i], &layout->slots[i], weights, error);

@@ -54,7 +54,11 @@ azr_status azr_engine_start(const azr_config *config, azr_error *error)
 azr_status azr_engine_open(const azr_config *config, azr_engine *out_engine, azr_error *error)
 {
     azr_engine engine = {0};
+    azr_model_shape shape;
     azr_status status = azr_engine_start(config, error);
+    /* A quick look first: what is no model at all is told so before its tokenizer is looked for. */
+    if (status == AZR_OK)
+        status = azr_model_read_shape(config->model, &shape, error);
     if (status == AZR_OK)
         status = azr_tokenizer_open(config->model, &engine.tokenizer, error);
     if (status == AZR_OK)

@@ -17,7 +17,8 @@ enum { PREFILL_TOKENS = 1024 }; /* rows of one prefill call at most */
 
 /* A segment of the prompts' forest while it is in the KV cache. */
 typedef struct prompt_node {
-    int32_t kv_segment; /* -1: not in the cache */
+    bool is_open;       /* wanted in the cache, its pages reserved or taken */
+    int32_t kv_segment; /* -1 until its parent is complete: a segment with children cannot grow */
     int32_t n_done;     /* its first tokens that are computed */
     size_t n_waiting;   /* samples at or below it that are not admitted yet */
     size_t n_ending;    /* of these, samples whose prompt ends here */
@@ -67,7 +68,7 @@ static int64_t pages_of(int64_t n_tokens)
 static int64_t missing_pages(const scheduler *s, int32_t node)
 {
     int64_t n_pages = 0;
-    for (; node >= 0 && s->nodes[node].kv_segment < 0; node = s->forest.segments[node].parent)
+    for (; node >= 0 && !s->nodes[node].is_open; node = s->forest.segments[node].parent)
         n_pages += pages_of(s->forest.segments[node].n_tokens);
     return n_pages;
 }
@@ -76,11 +77,10 @@ static int64_t missing_pages(const scheduler *s, int32_t node)
  * until they are filled. */
 static void open_prompt(scheduler *s, int32_t node)
 {
-    if (node < 0 || s->nodes[node].kv_segment >= 0)
+    if (node < 0 || s->nodes[node].is_open)
         return;
-    int32_t parent = s->forest.segments[node].parent;
-    open_prompt(s, parent);
-    s->nodes[node].kv_segment = azr_kv_add(s->kv, parent >= 0 ? s->nodes[parent].kv_segment : -1);
+    open_prompt(s, s->forest.segments[node].parent);
+    s->nodes[node].is_open = true;
     s->nodes[node].n_done = 0;
     s->n_reserved += pages_of(s->forest.segments[node].n_tokens);
     if (s->nodes[node].n_ending > 0)
@@ -99,6 +99,7 @@ static void leave_prompt(scheduler *s, int32_t node)
             continue;
         azr_kv_release(s->kv, s->nodes[node].kv_segment);
         s->nodes[node].kv_segment = -1;
+        s->nodes[node].is_open = false;
     }
 }
 
@@ -115,8 +116,12 @@ static size_t collect_prefill(scheduler *s, azr_extension *extensions, int32_t *
     for (size_t i = 0; i < s->forest.n_segments && left > 0; i++) {
         prompt_node *node = &s->nodes[i];
         const azr_segment *segment = &s->forest.segments[i];
-        if (node->kv_segment < 0 || is_complete(s, (int32_t)i) || !is_complete(s, segment->parent))
+        if (!node->is_open || is_complete(s, (int32_t)i) || !is_complete(s, segment->parent))
             continue;
+        if (node->kv_segment < 0) {
+            int32_t parent = segment->parent;
+            node->kv_segment = azr_kv_add(s->kv, parent >= 0 ? s->nodes[parent].kv_segment : -1);
+        }
         int64_t n_tokens = segment->n_tokens - node->n_done;
         if (n_tokens > left)
             n_tokens = left;

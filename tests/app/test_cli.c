@@ -341,9 +341,10 @@ static void test_train_existing_run(void **state)
     assert_int_equal(azr_file_read(file, 4096, &text, &size, NULL), AZR_OK);
     assert_string_equal(text, "model: mine\n");
     azr_free(text);
-    /* And a folder without any checkpoint cannot be resumed. */
-    refused("run-existing", "train", "--config", path, "--set", model, "--run", directory,
+    /* And what is not there cannot be resumed. */
+    refused("run-none", "train", "--config", path, "--set", model, "--run", in_folder("run-none"),
             "--resume", NULL);
+    assert_false(azr_directory_exists(in_folder("run-none")));
 }
 
 /* /proc takes no folders, not even from root. */

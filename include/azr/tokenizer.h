@@ -59,6 +59,8 @@ char *azr_tokenizer_decode(const azr_tokenizer *tokenizer, const int32_t *ids, s
  * finished at the end (a byte that can never become a character counts as finished). For printing
  * token by token without half characters. */
 size_t azr_utf8_complete(const char *text, size_t size);
+/* How many bytes from the start are whole valid characters: size when text is UTF-8. */
+size_t azr_utf8_valid(const char *text, size_t size);
 
 /* Writes tokenizer.json (and tokenizer_config.json with eos and chat template) that transformers
  * loads, into the existing folder: a copy of the source's file (as it was when opened), or made

@@ -122,7 +122,7 @@ static void print_table(const azr_tokenizer *tokenizer, const int32_t *ids, cons
             printf("%8d %12s  '", ids[i], "-");
         else
             printf("%8d %12.6f  '", ids[i], (double)logprobs[i]);
-        bool whole = azr_utf8_complete(bytes, size) == size;
+        bool whole = azr_utf8_valid(bytes, size) == size;
         for (size_t k = 0; k < size; k++) {
             unsigned char byte = (unsigned char)bytes[k];
             if (byte < 0x20 || byte == 0x7f || (byte >= 0x80 && !whole))

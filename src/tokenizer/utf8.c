@@ -1,8 +1,6 @@
 /* utf8.c: one step through UTF-8 that may be broken, and the byte-level alphabet. */
 #include "tokenizer/utf8.h"
 
-#include "azr/tokenizer.h"
-
 #include <string.h>
 
 /* Bounds of the second byte, by first byte: the only place where the four special rules are. */

@@ -2,7 +2,7 @@
 #ifndef AZR_TOKENIZER_UTF8_H
 #define AZR_TOKENIZER_UTF8_H
 
-#include "azr/status.h"
+#include "azr/tokenizer.h" /* azr_utf8_valid, azr_utf8_complete */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -21,8 +21,6 @@ typedef struct azr_utf8_step {
 azr_utf8_step azr_utf8_next(const char *text, size_t size);
 /* Writes 1..4 bytes, returns how many. */
 size_t azr_utf8_put(uint32_t codepoint, char out[4]);
-/* How many bytes from the start are whole valid characters. */
-size_t azr_utf8_valid(const char *text, size_t size);
 
 /* --- the byte-level alphabet -------------------------------------------------------------------
  * GPT-2 writes each byte as one printable character: bytes that print stand for themselves

@@ -3,6 +3,7 @@
 #include "azr/tokenizer.h"
 
 #include "../support/fuzz_mutate.h"
+#include "../support/tiny_gguf.h"
 #include "../support/tiny_tokenizer.h"
 #include "base/files.h"
 #include "base/memory.h"
@@ -166,6 +167,45 @@ static void damaged_files(void **state)
     azr_free(texts[1]);
 }
 
+/* The same for the metadata of a GGUF file (formats has its own fuzzing of the container). */
+static void damaged_metadata(void **state)
+{
+    fixture *f = *state;
+    static const char *const more[] = {"ab", "<s>", "<t>", "abc", NULL};
+    static const int32_t types[] = {1, 3, 4, 1};
+    static const char *const merges[] = {"a b", NULL};
+    static const char *const names[] = {"smollm", "qwen2", "llama-bpe"};
+    char *texts[3];
+    fuzz_bytes seeds[3];
+    for (int i = 0; i < 3; i++) {
+        tiny_gguf tiny = {.model = "gpt2", .pre = names[i], .more = more, .more_types = types};
+        tiny.merges = merges;
+        tiny.eos = i < 2 ? 257 : -1;
+        tiny.add_bos = i == 0;
+        tiny.chat_template = "T";
+        texts[i] = tiny_gguf_bytes(&tiny, &seeds[i].size);
+        seeds[i].bytes = (const uint8_t *)texts[i];
+    }
+    snprintf(f->path, sizeof f->path, "%s/model.gguf", f->folder);
+    static const char *const words[] = {"gpt2",
+                                        "gpt-2",
+                                        "llama3",
+                                        "a b",
+                                        "tokenizer.ggml.merges",
+                                        "tokenizer.ggml.token_type",
+                                        "\xff\xff\xff\xff"};
+    fuzz_run(&(fuzz_options){.seeds = seeds,
+                             .n_seeds = 3,
+                             .words = words,
+                             .n_words = sizeof words / sizeof words[0],
+                             .n_iterations = 20000,
+                             .seed = 13},
+             try_file, f);
+    assert_true(f->n_opened > 100);
+    for (int i = 0; i < 3; i++)
+        azr_free(texts[i]);
+}
+
 static void try_text(void *context, const uint8_t *bytes, size_t size)
 {
     const fixture *f = context;
@@ -210,6 +250,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(damaged_files, setup, teardown),
+        cmocka_unit_test_setup_teardown(damaged_metadata, setup, teardown),
         cmocka_unit_test_setup_teardown(any_text_comes_back, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

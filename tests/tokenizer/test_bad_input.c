@@ -1,12 +1,12 @@
 /* test_bad_input.c: files that are no tokenizer, or none that azr knows, get one sentence that
  * names the file and what is wrong. And GGUF metadata, good and bad, in small made-up files. */
+#include "../support/tiny_gguf.h"
 #include "../support/tiny_tokenizer.h"
 
 #include "azr/tokenizer.h"
 #include "base/files.h"
 #include "base/memory.h"
 #include "base/strbuf.h"
-#include "tokenizer/utf8.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -319,121 +319,9 @@ static void a_pattern_that_explodes(void **state)
 /* --- GGUF metadata -------------------------------------------------------------------------------
  */
 
-/* A GGUF file without tensors. */
-typedef struct gguf_writer {
-    azr_strbuf bytes;
-    uint64_t n_keys;
-} gguf_writer;
-
-enum { GGUF_I32 = 5, GGUF_BOOL = 7, GGUF_TEXT = 8, GGUF_ARRAY = 9 };
-
-static void put_u32(gguf_writer *w, uint32_t value)
-{
-    azr_strbuf_append(&w->bytes, (const char *)&value, sizeof value);
-}
-
-static void put_u64(gguf_writer *w, uint64_t value)
-{
-    azr_strbuf_append(&w->bytes, (const char *)&value, sizeof value);
-}
-
-static void put_text(gguf_writer *w, const char *text)
-{
-    put_u64(w, strlen(text));
-    azr_strbuf_puts(&w->bytes, text);
-}
-
-static void put_key(gguf_writer *w, const char *key, uint32_t type)
-{
-    put_text(w, key);
-    put_u32(w, type);
-    w->n_keys++;
-}
-
-static void put_text_key(gguf_writer *w, const char *key, const char *text)
-{
-    if (text == NULL)
-        return;
-    put_key(w, key, GGUF_TEXT);
-    put_text(w, text);
-}
-
-static void put_integer_key(gguf_writer *w, const char *key, int32_t value)
-{
-    put_key(w, key, GGUF_I32);
-    put_u32(w, (uint32_t)value);
-}
-
-/* What to write; the tokens are the 256 bytes and those of more. */
-typedef struct tiny_gguf {
-    const char *model, *pre;
-    const char *const *more; /* tokens from 256 on, NULL at the end */
-    const int32_t *more_types;
-    const char *const *merges; /* NULL at the end; NULL: no such key */
-    int32_t eos, add_bos;      /* -1: no such key */
-    const char *chat_template;
-} tiny_gguf;
-
-static void put_tokens(gguf_writer *w, const tiny_gguf *tiny)
-{
-    uint64_t n_more = 0;
-    while (tiny->more != NULL && tiny->more[n_more] != NULL)
-        n_more++;
-    put_key(w, "tokenizer.ggml.tokens", GGUF_ARRAY);
-    put_u32(w, GGUF_TEXT);
-    put_u64(w, 256 + n_more);
-    for (int byte = 0; byte < 256; byte++) {
-        char c[5] = "";
-        c[azr_utf8_put(azr_byte_to_codepoint((uint8_t)byte), c)] = '\0';
-        put_text(w, c);
-    }
-    for (uint64_t i = 0; i < n_more; i++)
-        put_text(w, tiny->more[i]);
-    if (tiny->more_types == NULL)
-        return;
-    put_key(w, "tokenizer.ggml.token_type", GGUF_ARRAY);
-    put_u32(w, GGUF_I32);
-    put_u64(w, 256 + n_more);
-    for (uint64_t i = 0; i < 256 + n_more; i++)
-        put_u32(w, i < 256 ? 1 : (uint32_t)tiny->more_types[i - 256]);
-}
-
 static void write_gguf(const fixture *f, const tiny_gguf *tiny)
 {
-    gguf_writer w = {0}, file = {0};
-    put_text_key(&w, "general.architecture", "llama");
-    put_text_key(&w, "tokenizer.ggml.model", tiny->model);
-    put_text_key(&w, "tokenizer.ggml.pre", tiny->pre);
-    put_text_key(&w, "tokenizer.chat_template", tiny->chat_template);
-    put_tokens(&w, tiny);
-    if (tiny->merges != NULL) {
-        uint64_t n = 0;
-        while (tiny->merges[n] != NULL)
-            n++;
-        put_key(&w, "tokenizer.ggml.merges", GGUF_ARRAY);
-        put_u32(&w, GGUF_TEXT);
-        put_u64(&w, n);
-        for (uint64_t i = 0; i < n; i++)
-            put_text(&w, tiny->merges[i]);
-    }
-    if (tiny->eos >= 0) {
-        put_integer_key(&w, "tokenizer.ggml.eos_token_id", tiny->eos);
-        put_integer_key(&w, "tokenizer.ggml.bos_token_id", tiny->eos);
-    }
-    if (tiny->add_bos >= 0) {
-        put_key(&w, "tokenizer.ggml.add_bos_token", GGUF_BOOL);
-        azr_strbuf_append(&w.bytes, tiny->add_bos ? "\1" : "\0", 1);
-    }
-    azr_strbuf_puts(&file.bytes, "GGUF");
-    put_u32(&file, 3);
-    put_u64(&file, 0);
-    put_u64(&file, w.n_keys);
-    azr_strbuf_append(&file.bytes, w.bytes.data, w.bytes.size);
-    while (file.bytes.size % 32 != 0)
-        azr_strbuf_append(&file.bytes, "", 1);
-    assert_int_equal(azr_file_write(f->gguf, file.bytes.data, file.bytes.size, NULL), AZR_OK);
-    azr_strbuf_deinit(&w.bytes);
-    azr_strbuf_deinit(&file.bytes);
+    tiny_gguf_write(tiny, f->gguf);
 }
 
 static void refuse_gguf(fixture *f, const tiny_gguf *tiny, azr_status expected,

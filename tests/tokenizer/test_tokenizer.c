@@ -7,6 +7,7 @@
 #include "base/rng.h"
 #include "base/strbuf.h"
 
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -592,6 +593,54 @@ static void printing_token_by_token(void **state)
     azr_strbuf_deinit(&shown);
 }
 
+/* --- threads -------------------------------------------------------------------------------------
+ */
+
+enum { N_THREADS = 4, THREAD_ROUNDS = 200 };
+
+typedef struct worker {
+    const azr_tokenizer *tokenizer;
+    const char *text;
+    size_t n_same;
+} worker;
+
+static void *encode_again_and_again(void *argument)
+{
+    worker *w = argument;
+    size_t size = strlen(w->text), n_back;
+    for (int i = 0; i < THREAD_ROUNDS; i++) {
+        int32_t *ids;
+        size_t n;
+        if (azr_tokenizer_encode(w->tokenizer, w->text, size, TEXT, &ids, &n, NULL) != AZR_OK)
+            continue;
+        char *back = azr_tokenizer_decode(w->tokenizer, ids, n, false, &n_back);
+        w->n_same += n_back == size && memcmp(back, w->text, size) == 0;
+        azr_free(back);
+        azr_free(ids);
+    }
+    return NULL;
+}
+
+static void threads_share_it(void **state)
+{
+    fixture *f = *state;
+    const char *merges[] = {"a b", "Ġ a", "ab ab", NULL};
+    open_tiny(f, &(tiny_tokenizer){.merges = merges});
+    static char texts[N_THREADS][5000]; /* long enough for the cache */
+    pthread_t threads[N_THREADS];
+    worker workers[N_THREADS];
+    for (int t = 0; t < N_THREADS; t++) {
+        for (size_t i = 0; i + 1 < sizeof texts[t]; i++)
+            texts[t][i] = "ab a1\n"[(i * (size_t)(t + 3) + i / 7) % 6];
+        workers[t] = (worker){f->tokenizer, texts[t], 0};
+        assert_int_equal(pthread_create(&threads[t], NULL, encode_again_and_again, &workers[t]), 0);
+    }
+    for (int t = 0; t < N_THREADS; t++) {
+        pthread_join(threads[t], NULL);
+        assert_int_equal(workers[t].n_same, THREAD_ROUNDS);
+    }
+}
+
 /* --- memory --------------------------------------------------------------------------------------
  */
 
@@ -665,6 +714,7 @@ int main(void)
         TEST(too_long_a_text),
         TEST(complete_characters),
         TEST(printing_token_by_token),
+        TEST(threads_share_it),
         TEST(every_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -183,7 +183,7 @@ static void print_config(const azr_config *config)
 {
     printf("  model              %s\n", config->model);
     printf("  template           %s, kinds %s\n", config->template, config->kinds);
-    printf("  steps              %lld of %lld prompts for each role and kind\n",
+    printf("  steps planned      %lld, %lld prompts for each role and kind\n",
            (long long)config->total_steps, (long long)config->batch_size);
     printf("  learning rate      %g, temperature %g, seed %lld\n", config->learning_rate,
            config->temperature, (long long)config->seed);

@@ -22,7 +22,7 @@ void azr_literal__print_double(double value, bool with_point, char out[40])
         snprintf(digits, sizeof digits, "%.*e", precision++, value);
     while (precision < 17 && strtod(digits, NULL) != value);
     char *e = strchr(digits, 'e');
-    int exponent = atoi(e + 1);
+    int exponent = (int)strtol(e + 1, NULL, 10);
     if (exponent < -4 || exponent >= 16) {
         *e = '\0';
         snprintf(out, 40, "%se%c%02d", digits, exponent < 0 ? '-' : '+', abs(exponent) % 1000);
@@ -32,7 +32,7 @@ void azr_literal__print_double(double value, bool with_point, char out[40])
     int n_fraction = n_digits - 1 - exponent;
     snprintf(out, 40, "%.*f", n_fraction > 0 ? n_fraction : 0, value);
     if (with_point && strchr(out, '.') == NULL)
-        strcat(out, ".0");
+        memcpy(out + strlen(out), ".0", sizeof ".0");
 }
 
 /* --- text ------------------------------------------------------------------------------------- */

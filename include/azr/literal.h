@@ -1,12 +1,14 @@
 /* literal.h: Python literals as values: parse, compare, print. What model-written text may say,
  * read without running anything.
  *
- * Accepted: None, True, False, int (decimal, 0x, 0o, 0b, underscores, any length), float (also inf
- * and nan as float('inf') is NOT accepted; the bare names inf, nan are, since repr prints them),
- * complex (a sum as repr prints it), str and bytes (all prefixes but f; implicit concatenation),
- * list, tuple, dict, set, set(), frozenset(...) as repr prints it, unary + and - on numbers,
- * parentheses, white space, line feeds inside brackets, trailing comments. Limits: text
- * AZR_LITERAL_MAX_BYTES, depth AZR_LITERAL_MAX_DEPTH. */
+ * Accepted is what ast.literal_eval accepts: None, True, False, int (decimal, 0x, 0o, 0b,
+ * underscores), float, complex (a sum as repr prints it), str and bytes (all prefixes but f;
+ * implicit concatenation), list, tuple (also 1, 2 without parentheses), dict, set, set(), one sign
+ * before a number, parentheses, white space, line feeds inside brackets, comments; but for
+ * \N{...} and Ellipsis. Besides it what repr prints: inf, nan (not float('inf')) and
+ * frozenset({...}). Limits: text AZR_LITERAL_MAX_BYTES, depth AZR_LITERAL_MAX_DEPTH, 2^18 values,
+ * integers of 4300 digits as in CPython. Time is at most n log n in the size of the text for each
+ * level of nesting, whatever the text. */
 #ifndef AZR_LITERAL_H
 #define AZR_LITERAL_H
 
@@ -27,14 +29,17 @@ azr_status azr_literal_parse(const char *text, size_t size, azr_literal **out, a
 azr_status azr_arguments_parse(const char *text, size_t size, azr_literal **out, azr_error *error);
 void azr_literal_destroy(azr_literal *literal);
 
-/* Python's ==: 1 == 1.0 == True, -0.0 == 0.0, list != tuple, sets and dicts without order, NaN
- * unequal to all (also inside containers, by value). Huge ints exact, int against float exact. */
+/* Python's ==: 1 == 1.0 == True, -0.0 == 0.0, list != tuple, {1} == frozenset({1}), sets and dicts
+ * without order, NaN unequal to all (also inside containers, by value). Huge ints exact, int
+ * against float exact. Arguments: positional in order, keywords without. */
 bool azr_literal_equal(const azr_literal *a, const azr_literal *b);
-/* Canonical text (as Python's repr, sets sorted by text); free with azr_free. */
+/* Canonical text: as Python's repr, but sets sorted by text, and zeros of complex numbers without
+ * sign (which repr prints such that it does not read back). Parsing it gives the same text again;
+ * free with azr_free. */
 char *azr_literal_print(const azr_literal *literal);
 /* "int", "str", "list", ..., "arguments". */
 const char *azr_literal_type(const azr_literal *literal);
-/* Number of positional arguments and of keyword arguments of an arguments value. */
+/* Number of arguments, positional and keyword ones together. */
 size_t azr_arguments_count(const azr_literal *arguments);
 
 #endif

@@ -220,22 +220,17 @@ static void differentiate_block(azr_model *model, const azr_batch *batch, const 
 
 /* --- a batch ---------------------------------------------------------------------------------- */
 
-/* keep: into model->kept, for backward. */
-static azr_status run_batch(azr_model *model, const azr_batch *batch, bool keep, float *logprobs,
-                            float *entropies, azr_error *error)
+/* The checked batch as rows of a pass, and memory for it. keep: into model->kept, for backward. */
+static azr_status prepare_batch(azr_model *model, const azr_batch *batch, bool keep, int64_t n_rows,
+                                azr_error *error)
 {
     const azr_model_shape *s = &model->shape;
     azr_model__space *space = keep ? &model->kept : &model->passing;
     azr_model__rows *rows = keep ? &model->kept_rows : &model->rows;
     azr_model__gradient_space *gradients = keep ? &model->gradient_space : NULL;
-    int64_t n_rows, n_room;
+    int64_t n_room = !keep && n_rows < AZR_MODEL__PREFILL_ROWS ? AZR_MODEL__PREFILL_ROWS : n_rows;
     int32_t last_position = 0;
-    model->has_kept = keep ? false : model->has_kept;
-    azr_status status = azr_model__check_batch(model, batch, &n_rows, error);
-    if (status != AZR_OK || n_rows == 0)
-        return status;
-    n_room = !keep && n_rows < AZR_MODEL__PREFILL_ROWS ? AZR_MODEL__PREFILL_ROWS : n_rows;
-    status = azr_model__space_ensure(s, keep, n_room, space, error);
+    azr_status status = azr_model__space_ensure(s, keep, n_room, space, error);
     if (status == AZR_OK && keep)
         status = azr_model__gradient_space_ensure(s, n_rows, gradients, error);
     if (status == AZR_OK)
@@ -244,12 +239,25 @@ static azr_status run_batch(azr_model *model, const azr_batch *batch, bool keep,
         return status;
     for (int64_t i = 0; i < n_rows; i++)
         last_position = rows->positions[i] > last_position ? rows->positions[i] : last_position;
-    status = azr_model__rope_ensure(model, last_position + 1, error);
-    if (status != AZR_OK)
+    return azr_model__rope_ensure(model, last_position + 1, error);
+}
+
+static azr_status run_batch(azr_model *model, const azr_batch *batch, bool keep, float *logprobs,
+                            float *entropies, azr_error *error)
+{
+    int64_t n_rows;
+    if (keep)
+        model->has_kept = false;
+    azr_status status = azr_model__check_batch(model, batch, &n_rows, error);
+    if (status == AZR_OK && n_rows > 0)
+        status = prepare_batch(model, batch, keep, n_rows, error);
+    if (status != AZR_OK || n_rows == 0)
         return status;
-    const float *x = azr_model__forward_rows(model, rows, space);
+    const float *x = azr_model__forward_rows(model, keep ? &model->kept_rows : &model->rows,
+                                             keep ? &model->kept : &model->passing);
     status = score_rows(model, batch, n_rows, x, logprobs, entropies, error);
-    model->has_kept = keep ? status == AZR_OK : model->has_kept;
+    if (keep)
+        model->has_kept = status == AZR_OK;
     return status;
 }
 

@@ -90,6 +90,25 @@ static bool read_bool(config_reader *reader, const char *key)
     return json_is_true(value);
 }
 
+/* false: refused. */
+static bool read_rope_type(config_reader *reader, const json_t *rope, const char *key,
+                           bool *out_scaled)
+{
+    const json_t *type = find_value(rope, "rope_type");
+    if (type == NULL)
+        type = find_value(rope, "type");
+    const char *name = type == NULL ? "default" : json_string_value(type);
+    if (name == NULL || (strcmp(name, "default") != 0 && strcmp(name, "llama3") != 0)) {
+        if (reader->status == AZR_OK)
+            reader->status = azr_error_set(reader->error, AZR_ERROR_UNSUPPORTED,
+                                           "%s: %s of type '%.64s'; azr knows default and llama3",
+                                           reader->path, key, name != NULL ? name : "(no text)");
+        return false;
+    }
+    *out_scaled = strcmp(name, "llama3") == 0;
+    return true;
+}
+
 /* "rope_scaling" of older files, "rope_parameters" of newer ones (which holds rope_theta too). */
 static void read_rope(config_reader *reader, azr_model_shape *shape)
 {
@@ -108,21 +127,12 @@ static void read_rope(config_reader *reader, azr_model_shape *shape)
         refuse(reader, AZR_ERROR_INPUT, key, "is no object");
         return;
     }
-    const json_t *type = find_value(rope, "rope_type");
-    if (type == NULL)
-        type = find_value(rope, "type");
-    const char *name = type == NULL ? "default" : json_string_value(type);
-    if (name == NULL || (strcmp(name, "default") != 0 && strcmp(name, "llama3") != 0)) {
-        if (reader->status == AZR_OK)
-            reader->status = azr_error_set(reader->error, AZR_ERROR_UNSUPPORTED,
-                                           "%s: %s of type '%.64s'; azr knows default and llama3",
-                                           reader->path, key, name != NULL ? name : "(no text)");
+    bool known = read_rope_type(reader, rope, key, &shape->rope_scaled);
+    if (!known)
         return;
-    }
     if (find_value(rope, "partial_rotary_factor") != NULL &&
         read_number(reader, rope, "partial_rotary_factor", 1) != 1)
         refuse(reader, AZR_ERROR_UNSUPPORTED, "partial_rotary_factor", "other than 1");
-    shape->rope_scaled = strcmp(name, "llama3") == 0;
     if (!shape->rope_scaled)
         return;
     shape->rope_factor = read_number(reader, rope, "factor", REQUIRED);
@@ -298,11 +308,36 @@ static azr_status check_gguf_head(const azr_weights_file *file, azr_model_shape 
     return azr_model__compare_head(embedding, head, &shape->tied_embeddings, &better, error);
 }
 
+/* What a file may ask for and azr does not compute. */
+static azr_status refuse_gguf_parts(const gguf_reader *reader, const azr_model_shape *shape,
+                                    azr_error *error)
+{
+    const char *path = azr_weights_path(reader->file);
+    int64_t value;
+    size_t size;
+    if (gguf_find(reader, "attention.value_length", &value) && value != shape->d_head)
+        return azr_error_set(error, AZR_ERROR_UNSUPPORTED,
+                             "%s: values of another length than keys (%lld and %lld)", path,
+                             (long long)value, (long long)shape->d_head);
+    if (gguf_find(reader, "rope.dimension_count", &value) && value != shape->d_head)
+        return azr_error_set(error, AZR_ERROR_UNSUPPORTED,
+                             "%s: rope on %lld of %lld dimensions; azr needs all", path,
+                             (long long)value, (long long)shape->d_head);
+    if (gguf_find(reader, "expert_count", &value) && value != 0)
+        return azr_error_set(error, AZR_ERROR_UNSUPPORTED, "%s: a mixture of experts", path);
+    char key[64];
+    snprintf(key, sizeof key, "%s.rope.scaling.type", reader->family);
+    const char *scaling = azr_gguf_text(reader->file, key, &size);
+    if (scaling != NULL && strcmp(scaling, "none") != 0)
+        return azr_error_set(error, AZR_ERROR_UNSUPPORTED, "%s: rope scaling of type '%.64s'", path,
+                             scaling);
+    return AZR_OK;
+}
+
 static azr_status read_gguf_shape(const azr_weights_file *file, azr_model_shape *shape,
                                   azr_error *error)
 {
     size_t size;
-    int64_t value;
     const char *path = azr_weights_path(file);
     const char *family = azr_gguf_text(file, "general.architecture", &size);
     gguf_reader reader = {file, family, AZR_OK, error};
@@ -327,23 +362,9 @@ static azr_status read_gguf_shape(const azr_weights_file *file, azr_model_shape 
     shape->qk_norm = shape->family == AZR_FAMILY_QWEN3;
     if (reader.status != AZR_OK)
         return reader.status;
-    if (gguf_find(&reader, "attention.value_length", &value) && value != shape->d_head)
-        return azr_error_set(error, AZR_ERROR_UNSUPPORTED,
-                             "%s: values of another length than keys (%lld and %lld)", path,
-                             (long long)value, (long long)shape->d_head);
-    if (gguf_find(&reader, "rope.dimension_count", &value) && value != shape->d_head)
-        return azr_error_set(error, AZR_ERROR_UNSUPPORTED,
-                             "%s: rope on %lld of %lld dimensions; azr needs all", path,
-                             (long long)value, (long long)shape->d_head);
-    if (gguf_find(&reader, "expert_count", &value) && value != 0)
-        return azr_error_set(error, AZR_ERROR_UNSUPPORTED, "%s: a mixture of experts", path);
-    char key[64];
-    snprintf(key, sizeof key, "%s.rope.scaling.type", family);
-    const char *scaling = azr_gguf_text(file, key, &size);
-    if (scaling != NULL && strcmp(scaling, "none") != 0)
-        return azr_error_set(error, AZR_ERROR_UNSUPPORTED, "%s: rope scaling of type '%.64s'", path,
-                             scaling);
-    azr_status status = check_gguf_head(file, shape, error);
+    azr_status status = refuse_gguf_parts(&reader, shape, error);
+    if (status == AZR_OK)
+        status = check_gguf_head(file, shape, error);
     if (status == AZR_OK)
         status = azr_model__check_shape(shape, path, error);
     if (status == AZR_OK)

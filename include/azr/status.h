@@ -25,7 +25,8 @@ typedef struct azr_error {
 } azr_error;
 
 /* Formats the sentence into *error (which may be NULL) and returns status, so that a failing
- * function can end in `return azr_error_set(error, AZR_ERROR_INPUT, "...", ...)`. */
+ * function can end in `return azr_error_set(error, AZR_ERROR_INPUT, "...", ...)`. Control
+ * characters become '?'. */
 azr_status azr_error_set(azr_error *error, azr_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

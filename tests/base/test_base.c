@@ -286,6 +286,17 @@ static void test_directories(void **state)
 /* --- errors and assertions
  * ------------------------------------------------------------------------------ */
 
+/* What a file says in a message can neither break the line nor command the terminal. */
+static void test_errors_are_one_line(void **state)
+{
+    (void)state;
+    azr_error error;
+    azr_error_set(&error, AZR_ERROR_INPUT, "token %s", "a\nb\033[2J\x7F\xC3\xA9");
+    assert_string_equal(error.text, "token a?b?[2J?\xC3\xA9");
+    azr_error_prefix(&error, "file\n");
+    assert_string_equal(error.text, "file?: token a?b?[2J?\xC3\xA9");
+}
+
 static void test_errors(void **state)
 {
     (void)state;
@@ -352,11 +363,17 @@ static void test_clock(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_philox_vectors), cmocka_unit_test(test_uniform),
-        cmocka_unit_test(test_strbuf),         cmocka_unit_test(test_memory),
-        cmocka_unit_test(test_arena),          cmocka_unit_test(test_files),
-        cmocka_unit_test(test_failed_write),   cmocka_unit_test(test_directories),
-        cmocka_unit_test(test_errors),         cmocka_unit_test(test_check_aborts),
+        cmocka_unit_test(test_errors_are_one_line),
+        cmocka_unit_test(test_philox_vectors),
+        cmocka_unit_test(test_uniform),
+        cmocka_unit_test(test_strbuf),
+        cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_arena),
+        cmocka_unit_test(test_files),
+        cmocka_unit_test(test_failed_write),
+        cmocka_unit_test(test_directories),
+        cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_check_aborts),
         cmocka_unit_test(test_clock),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);

@@ -44,13 +44,13 @@ const char *const *azr_template_stops(const azr_template *template, azr_role rol
     return template->stops(role, kind);
 }
 
-/* The completion up to its first stop string; false when it is no text. */
+/* The completion up to where reading ends; false when it is no text. */
 static bool read_completion(const azr_template *template, azr_role role, azr_kind kind,
                             azr_span *completion)
 {
     if (completion->size == 0)
         completion->text = "";
-    *completion = azr_tasks__cut(*completion, template->stops(role, kind));
+    *completion = azr_tasks__cut(*completion, template->ends(role, kind));
     return azr_tasks__is_text(*completion);
 }
 

@@ -7,13 +7,15 @@
 #include "azr/tasks.h"
 
 /* Each as the function azr_template_<name> of azr/tasks.h says. Parsers fill a struct whose kind is
- * set and whose verdict is the good one; completions end before the first stop string and are text
+ * set and whose verdict is the good one; completions end before the first of `ends` and are text
  * (UTF-8, no control characters). */
 struct azr_template {
     const char *name;
     void (*propose)(const azr_proposal_request *request, azr_strbuf *out);
     void (*solve)(const azr_task *task, azr_strbuf *out);
     const char *const *(*stops)(azr_role role, azr_kind kind);
+    /* Where reading ends at the latest, whatever sampling stopped at; NULL-terminated. */
+    const char *const *(*ends)(azr_role role, azr_kind kind);
     void (*parse_proposal)(const azr_proposal_request *request, azr_span completion,
                            azr_proposal *out_proposal);
     void (*parse_answer)(const azr_task *task, azr_span completion, azr_answer *out_answer);

@@ -4,6 +4,7 @@
 
 #include "tasks/text.h"
 
+#include "base/check.h"
 #include "base/memory.h"
 
 #include <string.h>
@@ -24,6 +25,31 @@ static void put_call(const azr_task *task, size_t i_pair, azr_strbuf *out)
     azr_strbuf_printf(out, "%s%s)\n%s\n", call_start, task->inputs[i_pair], task->outputs[i_pair]);
 }
 
+/* Does a statement begin on this line, so that a session shows it behind ">>> "? */
+static bool begins_statement(azr_span line)
+{
+    static const char *const goes_on[] = {"else", "elif", "except", "finally"};
+    if (line.size == 0 || strchr(" \t#)]}'\"", line.text[0]) != NULL)
+        return false;
+    for (size_t i = 0; i < AZR_COUNT(goes_on); i++)
+        if (azr_tasks__starts_with(line, goes_on[i]))
+            return false;
+    return true;
+}
+
+/* The program as somebody typed it into a session. */
+static void put_session(const char *program, azr_strbuf *out)
+{
+    azr_span rest = azr_tasks__trim((azr_span){program, strlen(program)}), line;
+    while (azr_tasks__next_line(&rest, &line)) {
+        azr_strbuf_puts(out, begins_statement(line) ? ">>> " : line.size > 0 ? "... " : "...");
+        azr_strbuf_append(out, line.text, line.size);
+        azr_strbuf_puts(out, "\n");
+    }
+}
+
+/* A session rather than a listing: of 256 proposals that started from one example, SmolLM2-135M
+ * made 99 valid ones of 46 tokens this way, and 50 of 88 tokens with listings under "# Example". */
 static void propose_triplet(const azr_proposal_request *request, azr_strbuf *out)
 {
     azr_strbuf_puts(out, request->kind == AZR_KIND_DEDUCTION
@@ -32,13 +58,11 @@ static void propose_triplet(const azr_proposal_request *request, azr_strbuf *out
                                "from its result.");
     azr_strbuf_puts(out, " No two are alike.\n\n");
     for (size_t i = 0; i < request->n_references; i++) {
-        azr_strbuf_printf(out, "# Example %zu\n", i + 1);
-        put_program(request->references[i]->program, out);
-        azr_strbuf_puts(out, "\n");
+        put_session(request->references[i]->program, out);
         put_call(request->references[i], 0, out);
         azr_strbuf_puts(out, "\n");
     }
-    azr_strbuf_printf(out, "# Example %zu\n%s", request->n_references + 1, program_start);
+    azr_strbuf_printf(out, ">>> %s", program_start);
 }
 
 static void propose_inputs(const azr_proposal_request *request, azr_strbuf *out)
@@ -96,9 +120,9 @@ static void solve(const azr_task *task, azr_strbuf *out)
                           call_start);
 }
 
-static const char *const *stops(azr_role role, azr_kind kind)
+static const char *const *ends(azr_role role, azr_kind kind)
 {
-    static const char *const triplet[] = {"\n# Example", "\n\n\n", NULL};
+    static const char *const triplet[] = {"\n# Example", "\n>>> def f(", "\n\n\n", NULL};
     static const char *const calls[] = {"\n\n", NULL};
     static const char *const line[] = {"\n", NULL};
     static const char *const program[] = {"\n# hint:", "\n>>> ", "\n\n\n", NULL};
@@ -106,6 +130,14 @@ static const char *const *stops(azr_role role, azr_kind kind)
     if (role == AZR_ROLE_PROPOSER)
         return induction ? calls : triplet;
     return induction ? program : line;
+}
+
+/* In a session the first empty line stands behind the result. Who samples without this stop may
+ * write programs with empty lines. */
+static const char *const *stops(azr_role role, azr_kind kind)
+{
+    static const char *const empty_line[] = {"\n\n", NULL};
+    return role == AZR_ROLE_PROPOSER ? empty_line : ends(role, kind);
 }
 
 /* --- completions ------------------------------------------------------------------------------ */
@@ -140,11 +172,32 @@ static char *glue_program(const azr_span *imports_of, azr_span completion)
     return azr_strbuf_steal(&whole);
 }
 
+/* A session's program: without what the interpreter writes before lines. The first line goes on
+ * behind "def f(" and has none; a listing has none at all. azr_free. */
+static char *strip_prompts(azr_span session)
+{
+    azr_strbuf text = {0};
+    azr_span line;
+    bool first = true;
+    while (azr_tasks__next_line(&session, &line)) {
+        bool prompt = azr_tasks__starts_with(line, "... ") || azr_tasks__starts_with(line, ">>> ");
+        size_t skip = prompt ? 4 : line.size == 3 && azr_tasks__starts_with(line, "...") ? 3 : 0;
+        if (first)
+            skip = 0;
+        azr_strbuf_append(&text, line.text + skip, line.size - skip);
+        azr_strbuf_puts(&text, "\n");
+        first = false;
+    }
+    return azr_strbuf_steal(&text);
+}
+
 static void parse_triplet(azr_span completion, azr_proposal *proposal)
 {
     azr_span before = completion, arguments;
     bool found = find_call(completion, &before, &arguments);
-    azr_tasks__set_program(proposal, glue_program(NULL, before));
+    char *program = strip_prompts(before);
+    azr_tasks__set_program(proposal, glue_program(NULL, (azr_span){program, strlen(program)}));
+    azr_free(program);
     if (!found)
         proposal->verdict = AZR_VERDICT_NO_CALL;
     if (proposal->verdict != AZR_VERDICT_VALID)
@@ -257,6 +310,7 @@ const azr_template azr_tasks__transcript = {
     .propose = propose,
     .solve = solve,
     .stops = stops,
+    .ends = ends,
     .parse_proposal = parse_proposal,
     .parse_answer = parse_answer,
 };

@@ -124,28 +124,23 @@ static void test_triplet_prompts(void **state)
     assert_proposal_prompt(
         &request, "# Small Python functions, each with one call and its result. No two are alike.\n"
                   "\n"
-                  "# Example 1\n"
-                  "def f(a):\n"
-                  "    return a\n"
-                  "\n"
+                  ">>> def f(a):\n"
+                  "...     return a\n"
                   ">>> f('Hello world')\n"
                   "'Hello world'\n"
                   "\n"
-                  "# Example 2\n"
-                  "import math\n"
-                  "def f(x):\n"
-                  "    return x * x\n"
-                  "\n"
+                  ">>> import math\n"
+                  ">>> def f(x):\n"
+                  "...     return x * x\n"
                   ">>> f(-4)\n"
                   "16\n"
                   "\n"
-                  "# Example 3\n"
-                  "def f(");
+                  ">>> def f(");
     request.kind = AZR_KIND_ABDUCTION;
     request.n_references = 0;
     assert_proposal_prompt(&request,
                            "# Small Python functions, each with one call that is hard to find from "
-                           "its result. No two are alike.\n\n# Example 1\ndef f(");
+                           "its result. No two are alike.\n\n>>> def f(");
     assert_solver_prompt(&square, "import math\ndef f(x):\n    return x * x\n\n>>> f(-4)\n");
     square.kind = AZR_KIND_ABDUCTION;
     assert_solver_prompt(&square, "import math\ndef f(x):\n    return x * x\n\n"
@@ -230,9 +225,8 @@ static void test_stops(void **state)
     (void)state;
     const char *const *stops =
         azr_template_stops(transcript(), AZR_ROLE_PROPOSER, AZR_KIND_ABDUCTION);
-    assert_string_equal(stops[0], "\n# Example");
-    assert_string_equal(stops[1], "\n\n\n");
-    assert_null(stops[2]);
+    assert_string_equal(stops[0], "\n\n");
+    assert_null(stops[1]);
     stops = azr_template_stops(transcript(), AZR_ROLE_SOLVER, AZR_KIND_DEDUCTION);
     assert_string_equal(stops[0], "\n");
     stops = azr_template_stops(transcript(), AZR_ROLE_PROPOSER, AZR_KIND_INDUCTION);
@@ -304,6 +298,37 @@ static void test_triplets(void **state)
                    "def f(a):\n    '''\n    >>> f(9)\n    '''\n    return a\n", "1");
     /* what stands behind the example's end is not read */
     assert_triplet(BODY ">>> f(1)\n1\n\n# Example 3\n\xff", PROGRAM, "1");
+}
+
+/* What the prompt shows: a session. Its program comes out as a listing, and goes in as a session.
+ */
+static void test_sessions(void **state)
+{
+    (void)state;
+    static const char program[] = "def f(a):\n    if a:\n\n        return g(a)\n    return 0\n"
+                                  "import math\ndef g(x):\n    return math.floor(\n"
+                                  "x)\nif 1:\n    pass\nelse:\n    pass\n";
+    static const char session[] = ">>> def f(a):\n...     if a:\n...\n...         return g(a)\n"
+                                  "...     return 0\n>>> import math\n>>> def g(x):\n"
+                                  "...     return math.floor(\n>>> x)\n>>> if 1:\n...     pass\n"
+                                  "... else:\n...     pass\n>>> f(1.5)\n1\n\n";
+    assert_triplet(session + strlen(">>> def f("), program, "1.5");
+    azr_task task = {.program = azr_copy_text(program, strlen(program)), .n_pairs = 1};
+    task.inputs = azr_alloc(1, sizeof(char *));
+    task.outputs = azr_alloc(1, sizeof(char *));
+    task.inputs[0] = azr_copy_text("1.5", 3);
+    task.outputs[0] = azr_copy_text("1", 1);
+    const azr_task *reference = &task;
+    azr_proposal_request request = {.references = &reference, .n_references = 1};
+    azr_strbuf prompt = {0};
+    azr_template_propose(transcript(), &request, &prompt);
+    assert_non_null(strstr(azr_strbuf_text(&prompt), session));
+    azr_strbuf_deinit(&prompt);
+    azr_task_deinit(&task);
+    assert_triplet("a):\n...     return a\n... \n>>> f(1)\n1\n>>> f(2)", PROGRAM, "1");
+    assert_triplet("a):\n...     return a\n>>> b = 2\n>>> f(1)", PROGRAM "b = 2\n", "1");
+    assert_triplet_refused("a):\n...     return a\n>>> def f(b):\n...     return b\n>>> f(1)",
+                           AZR_VERDICT_NO_CALL);
 }
 
 static void test_triplets_with_more_code(void **state)
@@ -655,6 +680,7 @@ int main(void)
         cmocka_unit_test(test_split_is_even),
         cmocka_unit_test(test_stops),
         cmocka_unit_test(test_triplets),
+        cmocka_unit_test(test_sessions),
         cmocka_unit_test(test_triplets_with_more_code),
         cmocka_unit_test(test_triplets_refused),
         cmocka_unit_test(test_bad_text),

@@ -224,7 +224,9 @@ static void test_induction(void **state)
          AZR_VERDICT_NOT_LITERAL},
         {"x):\n    class A(int):\n        def __eq__(s, o): return True\n    return A()",
          AZR_VERDICT_NOT_LITERAL},
-        {"x):\n    import builtins\n    builtins.repr = lambda v: '9'\n    return 0",
+        {"x):\n    import builtins\n    return 0", AZR_VERDICT_FORBIDDEN},
+        {"x):\n    b = __builtins__ if isinstance(__builtins__, dict) else vars(__builtins__)\n"
+         "    b['repr'] = lambda v: '9'\n    return 0",
          AZR_VERDICT_WRONG},
         {"x):\n    print(9)\n    return 0", AZR_VERDICT_WRONG},
         {"x):\n    while True: pass", AZR_VERDICT_FAILED},
@@ -280,8 +282,9 @@ static void test_no_trace_is_left(void **state)
 {
     (void)state;
     static const test_case cases[] = {
-        {"a):\n    import builtins\n    builtins.repr = lambda v: 'FORGED'\n"
-         "    builtins.len = lambda v: 99\n    return len(a)\n>>> f('x')\n",
+        {"a):\n    b = __builtins__ if isinstance(__builtins__, dict) else vars(__builtins__)\n"
+         "    b['repr'] = lambda v: 'FORGED'\n    b['len'] = lambda v: 99\n"
+         "    return len(a)\n>>> f('x')\n",
          AZR_VERDICT_VALID},
         {"a):\n    return [len(a), repr(a)]\n>>> f('x')\n", AZR_VERDICT_VALID},
     };

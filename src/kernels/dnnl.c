@@ -109,6 +109,7 @@ static struct {
     dnnl_engine_t engine;
     dnnl_stream_t stream;
     product *buckets[N_BUCKETS];
+    bool is_avx2; /* see threads_for */
 } dnnl = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 void azr_dnnl__lock(void)
@@ -124,7 +125,8 @@ void azr_dnnl__unlock(void)
 void azr_dnnl__limit_isa(int level)
 {
     /* oneDNN takes this only before its first primitive; later calls change nothing. */
-    if (level < AZR_LEVEL_AVX512)
+    dnnl.is_avx2 = level < AZR_LEVEL_AVX512;
+    if (dnnl.is_avx2)
         dnnl_set_max_cpu_isa(dnnl_cpu_isa_avx2);
     else if (level == AZR_LEVEL_AVX512)
         dnnl_set_max_cpu_isa(dnnl_cpu_isa_avx512_core_vnni);
@@ -268,10 +270,21 @@ static dnnl_status_t product_find(const azr_product_key *key, product **out)
 }
 
 /* oneDNN takes OpenMP's setting, which each calling thread has its own of. */
-static void use_threads(void)
+static void use_threads(int n_threads)
 {
-    if (omp_get_max_threads() != azr_kernels_threads())
-        omp_set_num_threads(azr_kernels_threads());
+    if (omp_get_max_threads() != n_threads)
+        omp_set_num_threads(n_threads);
+}
+
+/* On AVX2, oneDNN's gemm shares small and odd products among threads in ways that change sums: it
+ * cuts the summed side of a narrow one, and a share that is no multiple of its tile ends in another
+ * kernel. Seen with 1 and 2 threads in gradients where a side is no multiple of 64 or n_in is
+ * small, never in those of real models; such products are done by one thread. */
+static int threads_for(const azr_product_key *key)
+{
+    bool regular = key->n_out % 64 == 0 && key->n_in % 64 == 0 && key->n_in > 128;
+    bool one = dnnl.is_avx2 && key->op != AZR_PRODUCT_FORWARD && !regular;
+    return one ? 1 : azr_kernels_threads();
 }
 
 void azr_dnnl__product_run(const azr_product_key *key, const void *src, const void *weights,
@@ -284,7 +297,7 @@ void azr_dnnl__product_run(const azr_product_key *key, const void *src, const vo
     dnnl_memory_set_data_handle(p->dst, dst);
     dnnl_exec_arg_t args[] = {
         {DNNL_ARG_SRC, p->src}, {DNNL_ARG_WEIGHTS, p->weights}, {DNNL_ARG_DST, p->dst}};
-    use_threads();
+    use_threads(threads_for(key));
     AZR_CHECK_EQ(dnnl_primitive_execute(p->primitive, dnnl.stream, 3, args), dnnl_success);
     AZR_CHECK_EQ(dnnl_stream_wait(dnnl.stream), dnnl_success);
 }
@@ -365,7 +378,7 @@ void azr_dnnl__pack_destroy(azr_packed *pack)
 void azr_dnnl__pack_refresh(azr_packed *pack)
 {
     dnnl_exec_arg_t args[] = {{DNNL_ARG_FROM, pack->from}, {DNNL_ARG_TO, pack->to}};
-    use_threads();
+    use_threads(azr_kernels_threads());
     AZR_CHECK_EQ(dnnl_primitive_execute(pack->reorder, dnnl.stream, 2, args), dnnl_success);
     AZR_CHECK_EQ(dnnl_stream_wait(dnnl.stream), dnnl_success);
 }

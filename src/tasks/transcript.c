@@ -20,6 +20,11 @@ static void put_program(const char *program, azr_strbuf *out)
     azr_tasks__append_program((azr_span){program, strlen(program)}, out);
 }
 
+static void put_hint(const char *message, azr_strbuf *out)
+{
+    azr_strbuf_printf(out, "# hint:%s%s\n", message[0] != '\0' ? " " : "", message);
+}
+
 static void put_call(const azr_task *task, size_t i_pair, azr_strbuf *out)
 {
     azr_strbuf_printf(out, "%s%s)\n%s\n", call_start, task->inputs[i_pair], task->outputs[i_pair]);
@@ -72,7 +77,8 @@ static void propose_inputs(const azr_proposal_request *request, azr_strbuf *out)
     for (size_t i = 0; i < request->n_references; i++) {
         const azr_task *task = request->references[i];
         put_program(task->program, out);
-        azr_strbuf_printf(out, "\n# hint: %s\n", task->message);
+        azr_strbuf_puts(out, "\n");
+        put_hint(task->message, out);
         for (size_t j = 0; j < task->n_pairs; j++)
             put_call(task, j, out);
         azr_strbuf_puts(out, "\n");
@@ -94,12 +100,13 @@ static void solve_induction(const azr_task *task, azr_strbuf *out)
     enum { N_EXAMPLE_CALLS = 3 };
     azr_task example;
     azr_task_identity(AZR_KIND_INDUCTION, &example);
-    azr_strbuf_printf(out, "# hint: %s\n", example.message);
+    put_hint(example.message, out);
     for (size_t i = 0; i < N_EXAMPLE_CALLS; i++)
         put_call(&example, i, out);
     azr_strbuf_puts(out, "\n");
     put_program(example.program, out);
-    azr_strbuf_printf(out, "\n\n# hint: %s\n", task->message);
+    azr_strbuf_puts(out, "\n\n");
+    put_hint(task->message, out);
     for (size_t i = 0; i < azr_task_given_pairs(task); i++)
         put_call(task, i, out);
     azr_strbuf_printf(out, "\n%s", program_start);

@@ -94,6 +94,12 @@ void azr_forest_build(const azr_sequence *sequences, size_t n, azr_forest *out_f
 azr_target azr_forest_find(const azr_forest *forest, size_t sequence, size_t index);
 void azr_forest_deinit(azr_forest *forest);
 
+/* Whether the tokenizer gives every prompt of the template back byte by byte: a vocabulary that
+ * lacks a byte would train on other text than it was asked with. AZR_ERROR_INPUT names the model.
+ */
+azr_status azr_template_check(const azr_template *template, const azr_tokenizer *tokenizer,
+                              const char *model, azr_error *error);
+
 /* --- reward (paper eq. 4 to 6; reference code's decision tables) ------------------------------ */
 
 /* success_rate: mean of the solver's estimates. Invalid or badly formed: -1; 0 < rate < 1: 1 -

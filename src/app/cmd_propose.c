@@ -198,6 +198,8 @@ static azr_status work(const propose_options *options, azr_error *error)
     if (status == AZR_OK)
         status = azr_engine_open(config, &p.engine, error);
     if (status == AZR_OK)
+        status = azr_template_check(p.template, p.engine.tokenizer, config->model, error);
+    if (status == AZR_OK)
         status = propose(&p, error);
     for (size_t i = 0; p.attempts != NULL && i < (size_t)options->n; i++)
         azr_proposal_deinit(&p.attempts[i].proposal);

@@ -174,6 +174,8 @@ static azr_status work(const solve_options *options, azr_error *error)
     if (status == AZR_OK)
         status = azr_engine_open(config, &s.engine, error);
     if (status == AZR_OK)
+        status = azr_template_check(s.template, s.engine.tokenizer, config->model, error);
+    if (status == AZR_OK)
         status = solve(&s, error);
     for (size_t i = 0; s.attempts != NULL && i < s.list.n * (size_t)options->n; i++)
         azr_answer_deinit(&s.attempts[i].answer);

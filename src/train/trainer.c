@@ -48,6 +48,8 @@ static azr_status open_model(azr_trainer *trainer, const char *folder, azr_error
                                (int)azr_tokenizer_size(trainer->tokenizer),
                                azr_model_get_shape(trainer->model)->n_vocab);
     if (status == AZR_OK)
+        status = azr_template_check(trainer->template, trainer->tokenizer, folder, error);
+    if (status == AZR_OK)
         status = azr_model_check(trainer->model, error);
     if (status == AZR_OK)
         status = azr_model_enable_training(trainer->model, error);

@@ -32,7 +32,8 @@ azr_status azr_template_check(const azr_template *template, const azr_tokenizer 
         const azr_proposal_request request = {.kind = (azr_kind)kind,
                                               .references = &reference,
                                               .n_references = 1,
-                                              .program = task.program,
+                                              .program =
+                                                  kind == AZR_KIND_INDUCTION ? task.program : NULL,
                                               .n_inputs = task.n_pairs};
         azr_template_propose(template, &request, &prompts[AZR_ROLE_PROPOSER]);
         azr_template_solve(template, &task, &prompts[AZR_ROLE_SOLVER]);

@@ -314,7 +314,7 @@ static azr_status run(int argc, char **argv, azr_error *error)
          .value = &n_workers,
          .argument = "N",
          .help = "programs run at once; 0: one for each core",
-         .max = 128},
+         .max = 64},
         {.name = "probe",
          .type = AZR_OPTION_FLAG,
          .value = &probe,

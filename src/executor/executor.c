@@ -1,150 +1,179 @@
-/* executor.c: the client side: jobs to runs, runs to two fork servers, replies to jobs. A server
- * that dies is started again and gets its runs once more. */
+/* executor.c: the room's door: jobs in, tickets out, replies back. */
 #include "azr/executor.h"
 
-#include "executor/server.h"
-#include "executor/wire.h"
-
 #include "base/check.h"
-#include "base/clock.h"
 #include "base/memory.h"
+#include "executor/arguments.h"
+#include "executor/hub.h"
 
 #include <errno.h>
-#include <poll.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
-enum { N_FLAVOURS = 2, MAX_TRIES = 4, MAX_PROGRAM = 1 << 20 };
-
-/* One input of a job under one flavour. */
-typedef struct run_slot {
-    bool done;
-    int tries;
-    azr_exec_run result;
-} run_slot;
-
-typedef struct job {
-    char *program;
-    size_t program_size;
-    char **arguments; /* canonical; NULL: BAD_INPUT */
-    size_t n_inputs;
-    bool check_determinism;
-    int flavour; /* when only one */
-    azr_exec_limits limits;
-    run_slot *slots[N_FLAVOURS];
-    size_t n_open; /* runs not answered */
-} job;
-
-struct azr_executor {
-    azr_executor_options options;
-    azr_server servers[N_FLAVOURS];
-    azr_strbuf in[N_FLAVOURS], out[N_FLAVOURS];
-    job **jobs; /* by ticket - 1; NULL when waited for */
-    size_t n_jobs, capacity;
-};
-
-/* A run id says all about a run. */
-static uint64_t run_id(size_t i_job, size_t input)
-{
-    return (uint64_t)i_job << 24 | input;
-}
+/* --- names and defaults -------------------------------------------------------------------------
+ */
 
 const char *azr_exec_status_name(azr_exec_status status)
 {
-    static const char *const names[] = {
-        "ok",      "exception", "timeout_cpu", "timeout_wall", "memory",           "crash",
-        "policy",  "no_result", "too_large",   "not_literal",  "nondeterministic", "bad_input",
-        "internal"};
+    static const char *const names[AZR_N_EXEC_STATUSES] = {
+        [AZR_EXEC_OK] = "ok",
+        [AZR_EXEC_EXCEPTION] = "exception",
+        [AZR_EXEC_TIMEOUT_CPU] = "timeout_cpu",
+        [AZR_EXEC_TIMEOUT_WALL] = "timeout_wall",
+        [AZR_EXEC_MEMORY] = "memory",
+        [AZR_EXEC_CRASH] = "crash",
+        [AZR_EXEC_POLICY] = "policy",
+        [AZR_EXEC_NO_RESULT] = "no_result",
+        [AZR_EXEC_TOO_LARGE] = "too_large",
+        [AZR_EXEC_NOT_LITERAL] = "not_literal",
+        [AZR_EXEC_NONDETERMINISTIC] = "nondeterministic",
+        [AZR_EXEC_BAD_INPUT] = "bad_input",
+        [AZR_EXEC_INTERNAL] = "internal",
+    };
+    AZR_CHECK((unsigned)status < AZR_N_EXEC_STATUSES);
     return names[status];
 }
 
 azr_exec_limits azr_exec_default_limits(void)
 {
-    return (azr_exec_limits){1000, 5000, 256, 16384};
+    return (azr_exec_limits){
+        .cpu_ms = 1000, .wall_ms = 5000, .memory_mb = 256, .result_bytes = 16 << 10};
 }
 
 azr_executor_options azr_executor_default_options(void)
 {
-    return (azr_executor_options){.engine = "fork", .required = AZR_EXEC_LEVEL_SECCOMP};
-}
-
-static void run_deinit(azr_exec_run *run)
-{
-    azr_free(run->value);
-    azr_free(run->type);
-    azr_free(run->exception);
-    azr_free(run->message);
-    *run = (azr_exec_run){0};
+    return (azr_executor_options){
+        .engine = "fork", .n_workers = 0, .required = AZR_EXEC_LEVEL_SECCOMP};
 }
 
 void azr_exec_reply_deinit(azr_exec_reply *reply)
 {
     for (size_t i = 0; i < reply->n_runs; i++)
-        run_deinit(&reply->runs[i]);
+        azr_exec__run_deinit(&reply->runs[i]);
     azr_free(reply->runs);
     *reply = (azr_exec_reply){0};
 }
 
-static void job_destroy(job *j)
+/* --- start and end ------------------------------------------------------------------------------
+ */
+
+static int count_cores(void)
 {
-    for (int f = 0; f < N_FLAVOURS; f++) {
-        for (size_t i = 0; j->slots[f] != NULL && i < j->n_inputs; i++)
-            run_deinit(&j->slots[f][i].result);
-        azr_free(j->slots[f]);
+    cpu_set_t cores;
+    if (sched_getaffinity(0, sizeof cores, &cores) != 0)
+        return 1;
+    return CPU_COUNT(&cores);
+}
+
+static azr_exec_level level_of(const azr_exec__server *server)
+{
+    if (!(server->ready.layers & AZR_EXEC__LAYER_SECCOMP))
+        return AZR_EXEC_LEVEL_LIMITS;
+    return server->ready.layers & AZR_EXEC__LAYER_NAMESPACES ? AZR_EXEC_LEVEL_NAMESPACES
+                                                             : AZR_EXEC_LEVEL_SECCOMP;
+}
+
+azr_exec_level azr_executor_level(const azr_executor *executor)
+{
+    azr_exec_level least = AZR_EXEC_LEVEL_NAMESPACES;
+    for (int f = 0; f < AZR_EXEC__N_FLAVOURS; f++) {
+        azr_exec_level level = level_of(&executor->servers[f]);
+        if (level < least)
+            least = level;
     }
-    for (size_t i = 0; i < j->n_inputs; i++)
-        azr_free(j->arguments[i]);
-    azr_free(j->arguments);
-    azr_free(j->program);
-    azr_free(j);
+    return least;
 }
 
-/* --- servers ---------------------------------------------------------------------------------- */
-
-static const char *level_name(azr_exec_level level)
+/* Waits until all servers are ready, or one never will be; with the lock held. */
+static azr_status wait_for_servers(azr_executor *executor, azr_error *error)
 {
-    static const char *const names[] = {"limits", "seccomp", "namespaces"};
-    return names[level];
+    for (int f = 0; f < AZR_EXEC__N_FLAVOURS; f++) {
+        const azr_exec__server *server = &executor->servers[f];
+        while (server->state == AZR_EXEC__SERVER_STARTING)
+            pthread_cond_wait(&executor->changed, &executor->lock);
+        if (server->state == AZR_EXEC__SERVER_BROKEN)
+            return azr_error_set(error, AZR_ERROR_UNSUPPORTED,
+                                 "the sandbox for Python programs does not start: %s",
+                                 server->ready.text);
+    }
+    return AZR_OK;
 }
 
-static azr_status start_server(azr_executor *executor, int flavour, azr_error *error)
+static azr_status check_level(const azr_executor *executor, azr_exec_level required,
+                              azr_error *error)
 {
-    azr_server *server = &executor->servers[flavour];
-    int n_workers = (executor->options.n_workers + N_FLAVOURS - 1) / N_FLAVOURS;
-    azr_status status = azr_server_start(flavour, n_workers, server, error);
-    if (status != AZR_OK)
-        return status;
-    const azr_isolation *isolation = &server->hello.isolation;
-    if (isolation->level >= executor->options.required)
+    if (azr_executor_level(executor) >= required)
         return AZR_OK;
-    const char *why =
-        !isolation->seccomp ? isolation->why_no_seccomp : isolation->why_no_namespaces;
-    status = azr_error_set(
-        error, AZR_ERROR_UNSUPPORTED, "the sandbox reaches level %s here, %s is required: %s",
-        level_name(isolation->level), level_name(executor->options.required), why);
-    azr_server_stop(server);
-    return status;
+    for (int f = 0; f < AZR_EXEC__N_FLAVOURS; f++) {
+        const azr_exec__notice *ready = &executor->servers[f].ready;
+        if (!(ready->layers & AZR_EXEC__LAYER_SECCOMP))
+            return azr_error_set(error, AZR_ERROR_UNSUPPORTED,
+                                 "the sandbox has no system-call filter (seccomp): %s",
+                                 ready->seccomp);
+        if (required == AZR_EXEC_LEVEL_NAMESPACES && !(ready->layers & AZR_EXEC__LAYER_NAMESPACES))
+            return azr_error_set(error, AZR_ERROR_UNSUPPORTED, "the sandbox has no namespaces: %s",
+                                 ready->namespaces);
+    }
+    return AZR_ERROR_UNSUPPORTED;
+}
+
+/* The hub's thread takes no signals: they are the application's. */
+static int start_thread(azr_executor *executor)
+{
+    sigset_t all, old;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &old);
+    int error = pthread_create(&executor->thread, NULL, azr_exec__hub_main, executor);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    return error;
 }
 
 azr_status azr_executor_create(const azr_executor_options *options, azr_executor **out_executor,
                                azr_error *error)
 {
     *out_executor = NULL;
-    if (strcmp(options->engine, "fork") != 0)
-        return azr_error_set(error, AZR_ERROR_INPUT,
-                             "unknown sandbox engine '%.64s': there is fork", options->engine);
+    if (options->engine == NULL || strcmp(options->engine, "fork") != 0)
+        return azr_error_set(error, AZR_ERROR_INPUT, "unknown engine '%s' of the sandbox: use fork",
+                             options->engine != NULL ? options->engine : "");
+    if (options->n_workers < 0 || options->n_workers > AZR_EXEC__MAX_WORKERS)
+        return azr_error_set(error, AZR_ERROR_INPUT, "the sandbox can have 0 to %d workers, not %d",
+                             AZR_EXEC__MAX_WORKERS, options->n_workers);
+    const char *without = getenv("AZR_EXECUTOR_DISABLE");
+    if (without == NULL)
+        without = "";
+    int wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (wake_fd < 0)
+        return azr_error_set(error, AZR_ERROR_IO, "eventfd: %s", strerror(errno));
     azr_executor *executor = azr_alloc(1, sizeof *executor);
-    executor->options = *options;
-    executor->options.engine = "fork";
-    for (int f = 0; f < N_FLAVOURS; f++)
-        executor->servers[f].socket = -1;
-    if (executor->options.n_workers <= 0)
-        executor->options.n_workers = (int)sysconf(_SC_NPROCESSORS_ONLN);
-    azr_status status = AZR_OK;
-    for (int f = 0; status == AZR_OK && f < N_FLAVOURS; f++)
-        status = start_server(executor, f, error);
+    executor->wake_fd = wake_fd;
+    executor->without = azr_copy_text(without, strlen(without));
+    memcpy(executor->engine, "fork", sizeof "fork");
+    executor->n_workers = options->n_workers > 0 ? options->n_workers : count_cores();
+    if (executor->n_workers > AZR_EXEC__MAX_WORKERS)
+        executor->n_workers = AZR_EXEC__MAX_WORKERS;
+    executor->first_ticket = 1;
+    for (int i = 0; i < AZR_EXEC__MAX_WORKERS; i++)
+        executor->slots[i].record_fd = -1;
+    for (int f = 0; f < AZR_EXEC__N_FLAVOURS; f++)
+        executor->servers[f].fd = -1;
+    pthread_mutex_init(&executor->lock, NULL);
+    pthread_cond_init(&executor->changed, NULL);
+    int failure = start_thread(executor);
+    if (failure != 0) {
+        executor->stop = true;
+        azr_executor_destroy(executor);
+        return azr_error_set(error, AZR_ERROR_IO, "the sandbox's thread does not start: %s",
+                             strerror(failure));
+    }
+    pthread_mutex_lock(&executor->lock);
+    azr_status status = wait_for_servers(executor, error);
+    if (status == AZR_OK)
+        status = check_level(executor, options->required, error);
+    pthread_mutex_unlock(&executor->lock);
     if (status != AZR_OK) {
         azr_executor_destroy(executor);
         return status;
@@ -153,305 +182,185 @@ azr_status azr_executor_create(const azr_executor_options *options, azr_executor
     return AZR_OK;
 }
 
+static void wake(azr_executor *executor)
+{
+    uint64_t one = 1;
+    (void)!write(executor->wake_fd, &one, sizeof one);
+}
+
 void azr_executor_destroy(azr_executor *executor)
 {
     if (executor == NULL)
         return;
-    for (int f = 0; f < N_FLAVOURS; f++) {
-        azr_server_stop(&executor->servers[f]);
-        azr_strbuf_deinit(&executor->in[f]);
-        azr_strbuf_deinit(&executor->out[f]);
+    if (!executor->stop) { /* else the thread never was */
+        pthread_mutex_lock(&executor->lock);
+        executor->stop = true;
+        pthread_mutex_unlock(&executor->lock);
+        wake(executor);
+        pthread_join(executor->thread, NULL);
     }
     for (size_t i = 0; i < executor->n_jobs; i++)
-        if (executor->jobs[i] != NULL)
-            job_destroy(executor->jobs[i]);
+        azr_exec__job_destroy(executor->jobs[i]);
     azr_free(executor->jobs);
+    azr_free(executor->without);
+    close(executor->wake_fd);
+    pthread_cond_destroy(&executor->changed);
+    pthread_mutex_destroy(&executor->lock);
     azr_free(executor);
-}
-
-azr_exec_level azr_executor_level(const azr_executor *executor)
-{
-    return executor->servers[0].hello.isolation.level;
 }
 
 azr_status azr_executor_probe(azr_executor *executor, FILE *out, azr_error *error)
 {
-    const azr_isolation *isolation = &executor->servers[0].hello.isolation;
-    (void)error;
-    fprintf(out, "level       %s\n", level_name(isolation->level));
-    fprintf(
-        out,
-        "limits      active: own process, CPU and wall timers, memory, no files, no children\n");
-    fprintf(out, "seccomp     %s\n", isolation->seccomp ? "active" : isolation->why_no_seccomp);
-    fprintf(out, "namespaces  %s\n",
-            isolation->namespaces ? "active: pid, mount, net, ipc, uts; empty read-only root"
-                                  : isolation->why_no_namespaces);
+    pthread_mutex_lock(&executor->lock);
+    for (int f = 0; f < AZR_EXEC__N_FLAVOURS; f++) {
+        const azr_exec__notice *ready = &executor->servers[f].ready;
+        fprintf(out, "flavour %c\n", 'A' + f);
+        fprintf(out, "  interpreter  active: %s, forked warm for each run\n", ready->text);
+        fprintf(out, "  limits       active: address space, CPU timer, wall clock, no files, no "
+                     "processes\n");
+        fprintf(out, "  seccomp      %s: %s\n",
+                ready->layers & AZR_EXEC__LAYER_SECCOMP ? "active" : "missing", ready->seccomp);
+        fprintf(out, "  namespaces   %s: %s\n",
+                ready->layers & AZR_EXEC__LAYER_NAMESPACES ? "active" : "missing",
+                ready->namespaces);
+    }
+    pthread_mutex_unlock(&executor->lock);
+    if (fflush(out) != 0)
+        return azr_error_set(error, AZR_ERROR_IO, "the probe cannot be written: %s",
+                             strerror(errno));
     return AZR_OK;
 }
 
-/* --- sending ---------------------------------------------------------------------------------- */
+/* --- jobs ---------------------------------------------------------------------------------------
+ */
 
-static void put_run(azr_executor *executor, int flavour, size_t i_job, size_t input)
+static azr_status check_limits(const azr_exec_limits *limits, azr_error *error)
 {
-    const job *j = executor->jobs[i_job];
-    const azr_wire_request request = {.id = run_id(i_job, input),
-                                      .limits = j->limits,
-                                      .program = j->program,
-                                      .program_size = j->program_size,
-                                      .arguments = j->arguments[input],
-                                      .arguments_size = strlen(j->arguments[input])};
-    azr_wire_put_request(&executor->out[flavour], &request);
-}
-
-static uint64_t hash_text(const char *text)
-{
-    uint64_t hash = 0xCBF29CE484222325U;
-    for (; *text != '\0'; text++)
-        hash = (hash ^ (unsigned char)*text) * 0x100000001B3U;
-    return hash;
-}
-
-static job *make_job(const azr_exec_job *from)
-{
-    job *j = azr_alloc(1, sizeof *j);
-    j->program_size = strlen(from->program);
-    j->program = azr_copy_text(from->program, j->program_size);
-    j->n_inputs = from->n_inputs;
-    j->check_determinism = from->check_determinism;
-    /* By the program, so that a program meets the same flavour in every run of azr. */
-    j->flavour = (int)(hash_text(from->program) >> 20 & 1);
-    j->limits = from->limits;
-    j->arguments = azr_alloc(from->n_inputs, sizeof *j->arguments);
-    for (int f = 0; f < N_FLAVOURS; f++)
-        j->slots[f] = azr_alloc(from->n_inputs, sizeof *j->slots[f]);
-    for (size_t i = 0; i < from->n_inputs; i++) {
-        azr_literal *arguments = NULL;
-        azr_error reason = {0};
-        if (azr_arguments_parse(from->inputs[i], strlen(from->inputs[i]), &arguments, &reason) ==
-            AZR_OK)
-            j->arguments[i] = azr_literal_print(arguments);
-        for (int f = 0; arguments == NULL && f < N_FLAVOURS; f++)
-            j->slots[f][i] =
-                (run_slot){.done = true,
-                           .result = {.status = AZR_EXEC_BAD_INPUT,
-                                      .message = azr_copy_text(reason.text, strlen(reason.text))}};
-        azr_literal_destroy(arguments);
-    }
-    return j;
-}
-
-azr_status azr_executor_submit(azr_executor *executor, const azr_exec_job *job_in,
-                               uint64_t *out_ticket, azr_error *error)
-{
-    if (strlen(job_in->program) > MAX_PROGRAM || job_in->n_inputs >= 1 << 20)
-        return azr_error_set(error, AZR_ERROR_LIMIT,
-                             "a job of %zu bytes of program and %zu inputs, the limits are %d and "
-                             "2^20",
-                             strlen(job_in->program), job_in->n_inputs, MAX_PROGRAM);
-    if (executor->n_jobs == executor->capacity) {
-        executor->capacity = executor->capacity > 0 ? 2 * executor->capacity : 64;
-        executor->jobs = azr_realloc(executor->jobs, executor->capacity, sizeof *executor->jobs);
-    }
-    size_t i_job = executor->n_jobs++;
-    job *j = executor->jobs[i_job] = make_job(job_in);
-    for (int f = 0; f < N_FLAVOURS; f++) {
-        if (!j->check_determinism && f != j->flavour)
-            continue;
-        for (size_t i = 0; i < j->n_inputs; i++) {
-            if (j->slots[f][i].done)
-                continue;
-            put_run(executor, f, i_job, i);
-            j->n_open++;
-        }
-    }
-    *out_ticket = i_job + 1;
-    azr_executor_poll(executor);
+    enum { MAX_MS = 3600 * 1000, MAX_MB = 1 << 20 };
+    if (limits->cpu_ms < 1 || limits->cpu_ms > MAX_MS || limits->wall_ms < 1 ||
+        limits->wall_ms > MAX_MS)
+        return azr_error_set(error, AZR_ERROR_INPUT,
+                             "time limits of a run must be from 1 to %d ms, not %d and %d", MAX_MS,
+                             limits->cpu_ms, limits->wall_ms);
+    if (limits->memory_mb < 1 || limits->memory_mb > MAX_MB)
+        return azr_error_set(error, AZR_ERROR_INPUT,
+                             "the memory limit of a run must be from 1 to %d MB, not %d", MAX_MB,
+                             limits->memory_mb);
+    if (limits->result_bytes < 1 || limits->result_bytes > AZR_LITERAL_MAX_BYTES)
+        return azr_error_set(error, AZR_ERROR_INPUT,
+                             "the limit of a result must be from 1 to %d bytes, not %d",
+                             AZR_LITERAL_MAX_BYTES, limits->result_bytes);
     return AZR_OK;
 }
 
-/* --- receiving -------------------------------------------------------------------------------- */
-
-static char *copy_or_null(const azr_wire_reply *reply, int i)
+/* Reads the input; BAD_INPUT is known at once. */
+static bool encode_input(azr_exec__job *job, size_t i, const char *input)
 {
-    return reply->texts[i] != NULL ? azr_copy_text(reply->texts[i], reply->sizes[i]) : NULL;
-}
-
-/* A value counts when it reads as a literal; it is kept in canonical form. */
-static void take_reply(azr_exec_run *run, const azr_wire_reply *reply)
-{
-    *run = (azr_exec_run){.status = reply->status,
-                          .type = copy_or_null(reply, 1),
-                          .exception = copy_or_null(reply, 2),
-                          .message = copy_or_null(reply, 3),
-                          .cpu_us = reply->cpu_us,
-                          .wall_us = reply->wall_us};
-    if (reply->status != AZR_EXEC_OK)
-        return;
-    azr_literal *value = NULL;
-    if (reply->texts[0] == NULL ||
-        azr_literal_parse(reply->texts[0], reply->sizes[0], &value, NULL) != AZR_OK)
-        run->status = AZR_EXEC_NOT_LITERAL;
-    else
-        run->value = azr_literal_print(value);
-    azr_literal_destroy(value);
-}
-
-static void deliver(azr_executor *executor, int flavour, const azr_wire_reply *reply)
-{
-    size_t i_job = (size_t)(reply->id >> 24), input = reply->id & 0xFFFFFF;
-    job *j = i_job < executor->n_jobs ? executor->jobs[i_job] : NULL;
-    if (j == NULL || input >= j->n_inputs || j->slots[flavour][input].done)
-        return;
-    run_slot *slot = &j->slots[flavour][input];
-    if (reply->status == AZR_EXEC_INTERNAL && ++slot->tries < MAX_TRIES) {
-        put_run(executor, flavour, i_job, input);
-        return;
+    azr_literal *arguments = NULL;
+    azr_error why = {0};
+    if (azr_arguments_parse(input, strlen(input), &arguments, &why) != AZR_OK) {
+        job->runs[i] = (azr_exec_run){.status = AZR_EXEC_BAD_INPUT,
+                                      .message = azr_copy_text(why.text, strlen(why.text))};
+        return false;
     }
-    take_reply(&slot->result, reply);
-    slot->done = true;
-    j->n_open--;
-}
-
-static bool take_frames(azr_executor *executor, int flavour)
-{
-    azr_strbuf *in = &executor->in[flavour];
-    size_t at = 0, size = 0;
-    azr_wire_reply reply;
-    while ((size = azr_wire_frame_size(azr_strbuf_text(in) + at, in->size - at)) != 0) {
-        if (size == (size_t)-1 || !azr_wire_get_reply(in->data + at, size, &reply))
-            return false;
-        deliver(executor, flavour, &reply);
-        at += size;
-    }
-    if (at > 0) {
-        memmove(in->data, in->data + at, in->size - at);
-        in->size -= at;
-    }
+    azr_exec__arguments_encode(arguments, &job->arguments[i]);
+    azr_literal_destroy(arguments);
     return true;
 }
 
-/* The server is gone: a new one gets every run that has no answer; a run that was there too often
- * when it died is given up. */
-static void restart(azr_executor *executor, int flavour)
+static uint64_t keep_job(azr_executor *executor, azr_exec__job *job)
 {
-    azr_error error = {0};
-    azr_server_stop(&executor->servers[flavour]);
-    azr_strbuf_reset(&executor->in[flavour]);
-    azr_strbuf_reset(&executor->out[flavour]);
-    bool alive = start_server(executor, flavour, &error) == AZR_OK;
-    for (size_t k = 0; k < executor->n_jobs; k++) {
-        job *j = executor->jobs[k];
-        if (j == NULL || (!j->check_determinism && j->flavour != flavour))
-            continue;
-        for (size_t i = 0; i < j->n_inputs; i++) {
-            run_slot *slot = &j->slots[flavour][i];
-            if (slot->done)
-                continue;
-            if (alive && ++slot->tries < 64) {
-                put_run(executor, flavour, k, i);
-                continue;
-            }
-            const azr_wire_reply failed = {.id = run_id(k, i), .status = AZR_EXEC_INTERNAL};
-            slot->tries = MAX_TRIES;
-            deliver(executor, flavour, &failed);
-        }
+    size_t n_gone = 0;
+    while (n_gone < executor->n_jobs && executor->jobs[n_gone] == NULL)
+        n_gone++;
+    if (executor->n_jobs == executor->jobs_capacity && n_gone < executor->n_jobs / 2 + 1) {
+        executor->jobs_capacity = executor->jobs_capacity > 0 ? 2 * executor->jobs_capacity : 64;
+        executor->jobs =
+            azr_realloc(executor->jobs, executor->jobs_capacity, sizeof(azr_exec__job *));
+    } else if (executor->n_jobs == executor->jobs_capacity) {
+        executor->n_jobs -= n_gone;
+        executor->first_ticket += n_gone;
+        memmove(executor->jobs, executor->jobs + n_gone,
+                executor->n_jobs * sizeof(azr_exec__job *));
     }
+    executor->jobs[executor->n_jobs++] = job;
+    return executor->first_ticket + executor->n_jobs - 1;
 }
 
-/* Moves bytes both ways; waits up to timeout_ms for the first of them. */
-static void pump(azr_executor *executor, int timeout_ms)
+azr_status azr_executor_submit(azr_executor *executor, const azr_exec_job *job,
+                               uint64_t *out_ticket, azr_error *error)
 {
-    struct pollfd fds[N_FLAVOURS];
-    for (int f = 0; f < N_FLAVOURS; f++)
-        fds[f] =
-            (struct pollfd){.fd = executor->servers[f].socket,
-                            .events = (short)(POLLIN | (executor->out[f].size > 0 ? POLLOUT : 0))};
-    if (poll(fds, N_FLAVOURS, timeout_ms) <= 0)
-        return;
-    for (int f = 0; f < N_FLAVOURS; f++) {
-        char bytes[1 << 16];
-        azr_strbuf *out = &executor->out[f];
-        bool good = true;
-        if (fds[f].revents & (POLLIN | POLLHUP | POLLERR)) {
-            ssize_t n = recv(fds[f].fd, bytes, sizeof bytes, MSG_DONTWAIT);
-            if (n > 0)
-                azr_strbuf_append(&executor->in[f], bytes, (size_t)n);
-            good = n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR));
-            good = good && take_frames(executor, f);
-        }
-        if (good && out->size > 0 && (fds[f].revents & POLLOUT)) {
-            ssize_t n = send(fds[f].fd, out->data, out->size, MSG_DONTWAIT | MSG_NOSIGNAL);
-            good = n > 0 || errno == EAGAIN || errno == EINTR;
-            if (n > 0) {
-                memmove(out->data, out->data + n, out->size - (size_t)n);
-                out->size -= (size_t)n;
-            }
-        }
-        if (!good)
-            restart(executor, f);
+    enum { MAX_PROGRAM_BYTES = 1 << 20 };
+    azr_status status = check_limits(&job->limits, error);
+    if (status != AZR_OK)
+        return status;
+    size_t program_bytes = strlen(job->program);
+    if (program_bytes > MAX_PROGRAM_BYTES)
+        return azr_error_set(error, AZR_ERROR_LIMIT, "the program has %zu bytes, the limit is %d",
+                             program_bytes, MAX_PROGRAM_BYTES);
+    azr_exec__job *copy = azr_alloc(1, sizeof *copy);
+    copy->program = azr_copy_text(job->program, program_bytes);
+    copy->program_bytes = program_bytes;
+    copy->limits = job->limits;
+    copy->check_determinism = job->check_determinism;
+    copy->n_inputs = job->n_inputs;
+    copy->arguments = azr_alloc(job->n_inputs, sizeof *copy->arguments);
+    copy->runs = azr_alloc(job->n_inputs, sizeof *copy->runs);
+    bool *good = azr_alloc(job->n_inputs, sizeof *good);
+    for (size_t i = 0; i < job->n_inputs; i++)
+        good[i] = encode_input(copy, i, job->inputs[i]);
+    pthread_mutex_lock(&executor->lock);
+    *out_ticket = keep_job(executor, copy);
+    for (size_t i = 0; i < job->n_inputs; i++) {
+        if (!good[i])
+            continue;
+        azr_exec__try *what = azr_alloc(1, sizeof *what);
+        *what = (azr_exec__try){.job = copy, .i_input = i};
+        azr_exec__hub_queue(executor, what, false);
+        copy->n_left++;
     }
+    pthread_mutex_unlock(&executor->lock);
+    azr_free(good);
+    wake(executor);
+    return AZR_OK;
 }
 
 void azr_executor_poll(azr_executor *executor)
 {
-    pump(executor, 0);
-}
-
-/* Both flavours must tell the same. */
-static void merge_flavours(azr_exec_run *a, azr_exec_run *b)
-{
-    bool same = a->status == b->status;
-    if (same && a->status == AZR_EXEC_OK)
-        same = strcmp(a->value, b->value) == 0;
-    if (same && a->status == AZR_EXEC_EXCEPTION)
-        same =
-            a->exception != NULL && b->exception != NULL && strcmp(a->exception, b->exception) == 0;
-    if (b->cpu_us > a->cpu_us)
-        a->cpu_us = b->cpu_us;
-    if (b->wall_us > a->wall_us)
-        a->wall_us = b->wall_us;
-    if (same)
-        return;
-    /* What failed in one only says more than that they differ, unless both gave values. */
-    azr_exec_status status = a->status == AZR_EXEC_INTERNAL || b->status == AZR_EXEC_INTERNAL
-                                 ? AZR_EXEC_INTERNAL
-                                 : AZR_EXEC_NONDETERMINISTIC;
-    azr_exec_run merged = {.status = status, .cpu_us = a->cpu_us, .wall_us = a->wall_us};
-    run_deinit(a);
-    *a = merged;
+    (void)executor; /* the hub's thread moves replies by itself */
 }
 
 azr_status azr_executor_wait(azr_executor *executor, uint64_t ticket, azr_exec_reply *out_reply,
                              azr_error *error)
 {
-    AZR_CHECK(ticket > 0 && ticket <= executor->n_jobs && executor->jobs[ticket - 1] != NULL);
-    job *j = executor->jobs[ticket - 1];
-    while (j->n_open > 0)
-        pump(executor, 1000);
-    *out_reply = (azr_exec_reply){.runs = azr_alloc(j->n_inputs, sizeof *out_reply->runs),
-                                  .n_runs = j->n_inputs};
+    *out_reply = (azr_exec_reply){0};
+    pthread_mutex_lock(&executor->lock);
+    AZR_CHECK(ticket >= executor->first_ticket);
+    AZR_CHECK(ticket - executor->first_ticket < executor->n_jobs);
+    azr_exec__job *job = executor->jobs[ticket - executor->first_ticket];
+    AZR_CHECK(job != NULL);
+    while (job->n_left > 0)
+        pthread_cond_wait(&executor->changed, &executor->lock);
+    executor->jobs[ticket - executor->first_ticket] = NULL;
+    pthread_mutex_unlock(&executor->lock);
     azr_status status = AZR_OK;
-    int first = j->check_determinism ? 0 : j->flavour;
-    for (size_t i = 0; i < j->n_inputs; i++) {
-        if (j->check_determinism)
-            merge_flavours(&j->slots[0][i].result, &j->slots[1][i].result);
-        out_reply->runs[i] = j->slots[first][i].result;
-        j->slots[first][i].result = (azr_exec_run){0};
-        if (out_reply->runs[i].status == AZR_EXEC_INTERNAL)
-            status = azr_error_set(error, AZR_ERROR_INTERNAL,
-                                   "the sandbox failed on a run, %d tries over", MAX_TRIES);
+    for (size_t i = 0; i < job->n_inputs && status == AZR_OK; i++)
+        if (job->runs[i].status == AZR_EXEC_INTERNAL)
+            status = azr_error_set(
+                error, AZR_ERROR_INTERNAL, "the sandbox failed %d times on one run: %s",
+                AZR_EXEC__MAX_TRIES, job->runs[i].message != NULL ? job->runs[i].message : "");
+    if (status == AZR_OK) {
+        *out_reply = (azr_exec_reply){.runs = job->runs, .n_runs = job->n_inputs};
+        job->runs = azr_alloc(job->n_inputs, sizeof *job->runs);
     }
-    job_destroy(j);
-    executor->jobs[ticket - 1] = NULL;
-    if (status != AZR_OK)
-        azr_exec_reply_deinit(out_reply);
+    azr_exec__job_destroy(job);
     return status;
 }
 
-azr_status azr_executor_run(azr_executor *executor, const azr_exec_job *job_in,
+azr_status azr_executor_run(azr_executor *executor, const azr_exec_job *job,
                             azr_exec_reply *out_reply, azr_error *error)
 {
-    uint64_t ticket = 0;
-    azr_status status = azr_executor_submit(executor, job_in, &ticket, error);
+    uint64_t ticket;
+    azr_status status = azr_executor_submit(executor, job, &ticket, error);
     return status == AZR_OK ? azr_executor_wait(executor, ticket, out_reply, error) : status;
 }

@@ -66,8 +66,14 @@ void azr_literal__finish_dict(azr_literal *dict, azr_arena *arena);
 /* Texts as Python's repr has them. */
 void azr_literal__print_float(azr_strbuf *out, double x);
 void azr_literal__print_complex(azr_strbuf *out, double real, double imag);
+/* One character of a str between quotes, escaped where repr does. */
+void azr_literal__print_code_point(azr_strbuf *out, uint32_t code_point, char quote);
 void azr_literal__print_str(azr_strbuf *out, const char *utf8, size_t size);
 void azr_literal__print_bytes(azr_strbuf *out, const char *bytes, size_t size);
+/* As it is; a surrogate takes three bytes like its neighbours. */
+void azr_literal__append_utf8(azr_strbuf *out, uint32_t code_point);
+/* Bytes of the UTF-8 character at the beginning; 0 when there is none. size > 0. */
+size_t azr_literal__utf8_size(const char *text, size_t size);
 bool azr_literal__printable(uint32_t code_point);
 
 #endif

@@ -47,7 +47,7 @@ static azr_literal *integer(azr_literal_parser *p, const char *digits, size_t si
         size--;
     }
     if (size > AZR_LITERAL_MAX_DIGITS)
-        return azr_literal__fail(p, "an integer of at most 4300 digits");
+        return azr_literal__exceed(p, "an integer of 4300 digits");
     azr_literal *node = azr_literal__node(p, AZR_LITERAL_INT);
     if (node == NULL)
         return NULL;
@@ -77,7 +77,7 @@ static azr_literal *based_integer(azr_literal_parser *p, int base)
         size--;
     }
     if (size > MAX_BITS / (size_t)bits_per_digit + 1)
-        return azr_literal__fail(p, "an integer of at most 4300 digits");
+        return azr_literal__exceed(p, "an integer of 4300 digits");
     uint64_t limbs[MAX_LIMBS] = {0};
     size_t n_limbs = 1;
     for (size_t i = 0; i < size; i++) {

@@ -21,18 +21,22 @@ static const azr_literal *parse_value(azr_literal_parser *p, value_form *out_for
 
 void *azr_literal__fail(azr_literal_parser *p, const char *expected)
 {
-    azr_error_set(p->error, AZR_ERROR_INPUT, "byte %zu of the literal: expected %s", p->at,
-                  expected);
+    p->status = AZR_ERROR_INPUT;
+    azr_error_set(p->error, p->status, "byte %zu of the literal: expected %s", p->at, expected);
+    return NULL;
+}
+
+void *azr_literal__exceed(azr_literal_parser *p, const char *limit)
+{
+    p->status = AZR_ERROR_LIMIT;
+    azr_error_set(p->error, p->status, "byte %zu of the literal: the limit is %s", p->at, limit);
     return NULL;
 }
 
 azr_literal *azr_literal__node(azr_literal_parser *p, azr_literal_kind kind)
 {
-    if (++p->n_nodes > AZR_LITERAL_MAX_NODES) {
-        azr_error_set(p->error, AZR_ERROR_LIMIT, "the literal has more than %d values",
-                      AZR_LITERAL_MAX_NODES);
-        return NULL;
-    }
+    if (++p->n_nodes > AZR_LITERAL_MAX_NODES)
+        return azr_literal__exceed(p, "262144 values");
     azr_literal *node = azr_arena_alloc(p->arena, 1, sizeof *node);
     node->kind = kind;
     node->hashable =
@@ -67,8 +71,7 @@ void azr_literal__skip(azr_literal_parser *p)
 static bool open_bracket(azr_literal_parser *p)
 {
     if (++p->depth > AZR_LITERAL_MAX_DEPTH) {
-        azr_error_set(p->error, AZR_ERROR_LIMIT, "the literal is nested more than %d deep",
-                      AZR_LITERAL_MAX_DEPTH);
+        azr_literal__exceed(p, "100 brackets inside each other");
         return false;
     }
     azr_literal__skip(p);
@@ -468,22 +471,28 @@ static const azr_literal *parse_value(azr_literal_parser *p, value_form *out_for
 
 /* --- whole texts ------------------------------------------------------------------------------ */
 
-/* NUL ends a text for CPython, and what is not UTF-8 is no text. */
-static bool is_utf8(const char *text, size_t size)
+size_t azr_literal__utf8_size(const char *text, size_t size)
 {
     const unsigned char *s = (const unsigned char *)text;
-    for (size_t i = 0; i < size;) {
-        unsigned char c = s[i];
-        size_t n = c < 0x80 ? 1 : c >= 0xf0 ? 4 : c >= 0xe0 ? 3 : 2;
-        if (c == 0 || (c >= 0x80 && c < 0xc2) || c > 0xf4 || n > size - i)
+    unsigned char c = s[0];
+    size_t n = c < 0x80 ? 1 : c >= 0xf0 ? 4 : c >= 0xe0 ? 3 : 2;
+    if ((c >= 0x80 && c < 0xc2) || c > 0xf4 || n > size)
+        return 0;
+    for (size_t k = 1; k < n; k++)
+        if ((s[k] & 0xc0) != 0x80)
+            return 0;
+    bool is_bad = (c == 0xe0 && s[1] < 0xa0) || (c == 0xed && s[1] > 0x9f) ||
+                  (c == 0xf0 && s[1] < 0x90) || (c == 0xf4 && s[1] > 0x8f);
+    return is_bad ? 0 : n;
+}
+
+/* NUL ends a text for CPython, and what is not UTF-8 is no text. */
+static bool is_text(const char *text, size_t size)
+{
+    for (size_t i = 0, n; i < size; i += n) {
+        n = azr_literal__utf8_size(text + i, size - i);
+        if (n == 0 || text[i] == '\0')
             return false;
-        for (size_t k = 1; k < n; k++)
-            if ((s[i + k] & 0xc0) != 0x80)
-                return false;
-        if ((c == 0xe0 && s[i + 1] < 0xa0) || (c == 0xed && s[i + 1] > 0x9f) ||
-            (c == 0xf0 && s[i + 1] < 0x90) || (c == 0xf4 && s[i + 1] > 0x8f))
-            return false;
-        i += n;
     }
     return true;
 }
@@ -494,7 +503,7 @@ static azr_status begin(azr_literal_parser *p, const char *text, size_t size, az
     if (size > AZR_LITERAL_MAX_BYTES)
         return azr_error_set(error, AZR_ERROR_LIMIT, "the literal has %zu bytes, the limit is %d",
                              size, AZR_LITERAL_MAX_BYTES);
-    if (!is_utf8(text, size))
+    if (!is_text(text, size))
         return azr_error_set(error, AZR_ERROR_INPUT, "the literal is no UTF-8 text without NUL");
     p->arena = azr_arena_create();
     return AZR_OK;
@@ -507,9 +516,7 @@ static azr_status finish(azr_literal_parser *p, const azr_literal *root, azr_lit
     azr_free(p->pending);
     if (root == NULL) {
         azr_arena_destroy(p->arena);
-        return p->n_nodes > AZR_LITERAL_MAX_NODES || p->depth > AZR_LITERAL_MAX_DEPTH
-                   ? AZR_ERROR_LIMIT
-                   : AZR_ERROR_INPUT;
+        return p->status;
     }
     azr_literal *owner = azr_arena_alloc(p->arena, 1, sizeof *owner);
     *owner = *root;

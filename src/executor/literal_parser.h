@@ -13,6 +13,7 @@ typedef struct azr_literal_parser {
     size_t n_nodes;
     azr_arena *arena;
     azr_error *error;
+    azr_status status;           /* of what failed */
     azr_strbuf scratch;          /* digits of the number being read */
     const azr_literal **pending; /* members of the containers being read */
     size_t n_pending, capacity;
@@ -24,8 +25,9 @@ static inline char azr_literal__peek(const azr_literal_parser *p, size_t ahead)
     return p->at + ahead < p->size ? p->text[p->at + ahead] : '\0';
 }
 
-/* All return NULL (or false) after azr_literal__fail has set the error. */
+/* All return NULL (or false) after one of these two has set the error. */
 void *azr_literal__fail(azr_literal_parser *p, const char *expected);
+void *azr_literal__exceed(azr_literal_parser *p, const char *limit);
 azr_literal *azr_literal__node(azr_literal_parser *p, azr_literal_kind kind);
 bool azr_literal__is_name(char c); /* may stand inside an identifier */
 bool azr_literal__is_digit(char c, int base);

@@ -156,19 +156,22 @@ static uint32_t decode(const unsigned char *s, size_t *out_size)
            (uint32_t)(s[2] & 0x3f) << 6 | (s[3] & 0x3f);
 }
 
+void azr_literal__print_code_point(azr_strbuf *out, uint32_t c, char quote)
+{
+    if (print_common(out, c, quote))
+        return;
+    if (azr_literal__printable(c))
+        azr_literal__append_utf8(out, c);
+    else
+        azr_strbuf_printf(out, c < 0x100 ? "\\x%02x" : c < 0x10000 ? "\\u%04x" : "\\U%08x", c);
+}
+
 void azr_literal__print_str(azr_strbuf *out, const char *utf8, size_t size)
 {
     char quote = choose_quote(utf8, size);
     azr_strbuf_append(out, &quote, 1);
-    for (size_t i = 0, n; i < size; i += n) {
-        uint32_t c = decode((const unsigned char *)utf8 + i, &n);
-        if (print_common(out, c, quote))
-            continue;
-        if (azr_literal__printable(c))
-            azr_strbuf_append(out, utf8 + i, n);
-        else
-            azr_strbuf_printf(out, c < 0x100 ? "\\x%02x" : c < 0x10000 ? "\\u%04x" : "\\U%08x", c);
-    }
+    for (size_t i = 0, n; i < size; i += n)
+        azr_literal__print_code_point(out, decode((const unsigned char *)utf8 + i, &n), quote);
     azr_strbuf_append(out, &quote, 1);
 }
 

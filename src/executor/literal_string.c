@@ -37,7 +37,7 @@ bool azr_literal__at_string(const azr_literal_parser *p)
     return read_form(p, &form);
 }
 
-static void append_code_point(azr_strbuf *out, uint32_t c)
+void azr_literal__append_utf8(azr_strbuf *out, uint32_t c)
 {
     char utf8[4];
     size_t n;
@@ -68,7 +68,7 @@ static void append_value(azr_strbuf *out, uint32_t value, bool is_bytes)
     if (is_bytes)
         azr_strbuf_append(out, &(char){(char)(value & 0xff)}, 1);
     else
-        append_code_point(out, value);
+        azr_literal__append_utf8(out, value);
 }
 
 /* Exactly n hexadecimal digits; false when there are fewer. */

@@ -1,13 +1,14 @@
-/* server.c: the fork server's own process: reads requests, forks children under their limits,
- * collects their records, answers. It never looks inside a program, and takes from a child nothing
- * but bytes. */
+/* server.c: the fork engine's server. It puts itself behind walls, makes CPython warm, then forks a
+ * child for each run; the child closes the last doors (limits, timer, filter) before it looks at
+ * the program. */
 #include "executor/server.h"
 
-#include "executor/python_run.h"
-#include "executor/wire.h"
-
-#include "base/clock.h"
+#include "base/check.h"
 #include "base/memory.h"
+#include "executor/filter.h"
+#include "executor/isolation.h"
+#include "executor/protocol.h"
+#include "executor/python.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,330 +17,380 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { MAX_WORKERS = 64, EXIT_CONFINE = 97 };
+const char azr_exec__server_name[] = "azr-executor";
 
-typedef struct child {
-    pid_t pid; /* 0: free place */
-    int pipe;
-    uint64_t id;
-    azr_exec_limits limits;
-    double started;
-    azr_strbuf record;
-} child;
+enum { MAX_RUNNING = 256 };
 
-typedef struct loop {
-    int socket, n_workers;
-    azr_isolation isolation;
-    azr_strbuf in, out;
-    size_t in_at; /* bytes of in that are dealt with */
-    child children[MAX_WORKERS];
-} loop;
-
-/* --- children --------------------------------------------------------------------------------- */
-
-_Noreturn static void child_main(const loop *l, const azr_wire_request *request, int result)
-{
-    azr_strbuf record = {0};
-    azr_python__after_fork();
-    azr_isolation__confine(&l->isolation, &request->limits, result);
-    azr_python__run(request, &record);
-    for (size_t done = 0; done < record.size;) {
-        ssize_t n = write(3, record.data + done, record.size - done);
-        if (n <= 0)
-            _exit(1);
-        done += (size_t)n;
-    }
-    _exit(0);
-}
-
-static void reply_failed(loop *l, uint64_t id, azr_exec_status status, const char *message)
-{
-    azr_wire_reply reply = {.id = id, .status = status};
-    reply.texts[3] = message;
-    reply.sizes[3] = strlen(message);
-    azr_wire_put_reply(&l->out, &reply);
-}
-
-static void start_child(loop *l, child *place, const azr_wire_request *request)
-{
-    int ends[2];
-    if (pipe2(ends, O_CLOEXEC) != 0) {
-        reply_failed(l, request->id, AZR_EXEC_INTERNAL, "no pipe");
-        return;
-    }
-    fcntl(ends[0], F_SETFL, O_NONBLOCK);
-    pid_t pid = fork();
-    if (pid == 0)
-        child_main(l, request, ends[1]);
-    close(ends[1]);
-    if (pid < 0) {
-        close(ends[0]);
-        reply_failed(l, request->id, AZR_EXEC_INTERNAL, "fork failed");
-        return;
-    }
-    *place = (child){.pid = pid,
-                     .pipe = ends[0],
-                     .id = request->id,
-                     .limits = request->limits,
-                     .started = azr_clock_seconds()};
-}
-
-static int64_t microseconds(const struct timeval *t)
-{
-    return (int64_t)t->tv_sec * 1000000 + t->tv_usec;
-}
-
-static azr_exec_status status_of_signal(const child *c, int number, int64_t cpu_us, int64_t wall_us)
-{
-    if (number == SIGSYS)
-        return AZR_EXEC_POLICY;
-    if (number == SIGXCPU)
-        return AZR_EXEC_TIMEOUT_CPU;
-    if (number == SIGKILL && cpu_us >= (int64_t)c->limits.cpu_ms * 900)
-        return AZR_EXEC_TIMEOUT_CPU;
-    if (number == SIGKILL && wall_us >= (int64_t)c->limits.wall_ms * 900)
-        return AZR_EXEC_TIMEOUT_WALL;
-    return AZR_EXEC_CRASH;
-}
-
-/* The child is gone: its record counts only when it is one whole frame of this run, and the child
- * ended as it should. */
-static void finish_child(loop *l, child *c, int status, const struct rusage *usage)
-{
-    azr_wire_reply reply = {0};
-    char message[64];
-    int64_t cpu_us = microseconds(&usage->ru_utime) + microseconds(&usage->ru_stime);
-    int64_t wall_us = (int64_t)((azr_clock_seconds() - c->started) * 1e6);
-    bool whole =
-        WIFEXITED(status) && WEXITSTATUS(status) == 0 &&
-        azr_wire_frame_size(azr_strbuf_text(&c->record), c->record.size) == c->record.size &&
-        azr_wire_get_reply(azr_strbuf_text(&c->record), c->record.size, &reply) &&
-        reply.id == c->id;
-    if (!whole) {
-        reply = (azr_wire_reply){.id = c->id, .status = AZR_EXEC_NO_RESULT};
-        if (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_CONFINE)
-            reply.status = AZR_EXEC_INTERNAL;
-        if (WIFSIGNALED(status)) {
-            reply.status = status_of_signal(c, WTERMSIG(status), cpu_us, wall_us);
-            snprintf(message, sizeof message, "killed by signal %d", WTERMSIG(status));
-            reply.texts[3] = message;
-            reply.sizes[3] = strlen(message);
-        }
-    }
-    reply.cpu_us = cpu_us;
-    reply.wall_us = wall_us;
-    azr_wire_put_reply(&l->out, &reply);
-    close(c->pipe);
-    azr_strbuf_deinit(&c->record);
-    *c = (child){0};
-}
-
-static void read_record(child *c)
-{
-    char bytes[1 << 16];
-    ssize_t n;
-    while ((n = read(c->pipe, bytes, sizeof bytes)) > 0) {
-        if (c->record.size + (size_t)n > AZR_WIRE_MAX_FRAME) {
-            kill(c->pid, SIGKILL);
-            return;
-        }
-        azr_strbuf_append(&c->record, bytes, (size_t)n);
-    }
-}
-
-static void reap(loop *l)
-{
-    struct rusage usage;
-    int status;
+typedef struct running {
+    uint64_t run;
     pid_t pid;
-    while ((pid = wait4(-1, &status, WNOHANG, &usage)) > 0) {
-        for (int i = 0; i < l->n_workers; i++) {
-            if (l->children[i].pid != pid)
+} running;
+
+typedef struct server {
+    azr_exec__flavour flavour;
+    azr_exec__notice ready;
+    azr_exec__filter filter;
+    size_t image_bytes; /* address space of the warm interpreter */
+    running children[MAX_RUNNING];
+    int n_children;
+} server;
+
+/* --- the child that runs a program --------------------------------------------------------------
+ */
+
+static bool set_limit(int resource, uint64_t value)
+{
+    struct rlimit limit = {value, value}, old;
+    if (getrlimit((__rlimit_resource_t)resource, &old) == 0 && old.rlim_max < limit.rlim_max)
+        limit.rlim_cur = limit.rlim_max = old.rlim_max;
+    return setrlimit((__rlimit_resource_t)resource, &limit) == 0;
+}
+
+static bool set_limits(const server *s, const azr_exec__run_header *header, size_t reserve_bytes)
+{
+    uint64_t space = s->image_bytes + reserve_bytes + header->memory_bytes;
+    uint64_t cpu_seconds = header->cpu_ms / 1000 + 2; /* behind the timer, should that fail */
+    return set_limit(RLIMIT_AS, space) && set_limit(RLIMIT_CPU, cpu_seconds) &&
+           set_limit(RLIMIT_NPROC, 0) && set_limit(RLIMIT_FSIZE, 0) && set_limit(RLIMIT_CORE, 0) &&
+           set_limit(RLIMIT_MEMLOCK, 0) && set_limit(RLIMIT_MSGQUEUE, 0) &&
+           set_limit(RLIMIT_STACK, 8 << 20);
+}
+
+/* SIGKILL when the process has used its CPU time: nothing in it can stop that. */
+static bool set_timer(uint32_t cpu_ms)
+{
+    struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGKILL};
+    struct itimerspec limit = {.it_value = {.tv_sec = (time_t)(cpu_ms / 1000),
+                                            .tv_nsec = (long)(cpu_ms % 1000) * 1000000}};
+    timer_t timer;
+    return timer_create(CLOCK_PROCESS_CPUTIME_ID, &event, &timer) == 0 &&
+           timer_settime(timer, 0, &limit, NULL) == 0;
+}
+
+/* The request's memory file. NULL when it is not whole. */
+static const azr_exec__run_header *map_request(int fd)
+{
+    struct stat info;
+    if (fstat(fd, &info) != 0 || (size_t)info.st_size <= sizeof(azr_exec__run_header))
+        return NULL;
+    void *map = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+    const azr_exec__run_header *header = map;
+    if (map == MAP_FAILED || header->magic != AZR_EXEC__MAGIC || header->cpu_ms == 0 ||
+        sizeof *header + header->program_bytes + 1 + header->arguments_bytes !=
+            (size_t)info.st_size ||
+        ((const char *)(header + 1))[header->program_bytes] != '\0')
+        return NULL;
+    return header;
+}
+
+static bool write_all(const char *bytes, size_t size)
+{
+    while (size > 0) {
+        ssize_t n = write(AZR_EXEC__RECORD_FD, bytes, size);
+        if (n <= 0)
+            return false;
+        bytes += n;
+        size -= (size_t)n;
+    }
+    return true;
+}
+
+/* Everything that must hold before the program is touched; false: it is not. */
+static bool close_doors(const server *s, const azr_exec__run_header *header, int record_fd,
+                        size_t reserve_bytes)
+{
+    sigset_t none;
+    sigemptyset(&none);
+    setpgid(0, 0);
+    return prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) == 0 &&
+           dup2(record_fd, AZR_EXEC__RECORD_FD) == AZR_EXEC__RECORD_FD &&
+           syscall(SYS_close_range, 0, AZR_EXEC__RECORD_FD - 1, 0) == 0 &&
+           syscall(SYS_close_range, AZR_EXEC__RECORD_FD + 1, ~0u, 0) == 0 &&
+           set_limits(s, header, reserve_bytes) && set_timer(header->cpu_ms) &&
+           sigprocmask(SIG_SETMASK, &none, NULL) == 0 &&
+           (!(s->ready.layers & AZR_EXEC__LAYER_SECCOMP) || azr_exec__filter_load(&s->filter));
+}
+
+static _Noreturn void run_child(const server *s, int request_fd, int record_fd)
+{
+    const azr_exec__run_header *header = map_request(request_fd);
+    if (header == NULL)
+        _exit(1);
+    /* Both buffers are there before memory is limited. */
+    size_t text_bytes = 5 * (size_t)header->result_bytes + AZR_EXEC__TEXT_RESERVE;
+    size_t record_bytes = header->result_bytes + AZR_EXEC__RECORD_OVERHEAD + 64;
+    azr_strbuf text = {azr_try_alloc(text_bytes, 1), 0, text_bytes};
+    azr_strbuf out = {azr_try_alloc(record_bytes, 1), 0, record_bytes};
+    if (text.data == NULL || out.data == NULL)
+        _exit(1);
+    const char *program = (const char *)(header + 1);
+    azr_exec__call call = {.program = program,
+                           .arguments = program + header->program_bytes + 1,
+                           .arguments_bytes = header->arguments_bytes,
+                           .result_bytes = header->result_bytes};
+    if (!close_doors(s, header, record_fd, text_bytes + record_bytes + (1 << 20)))
+        _exit(1);
+    azr_exec__record record;
+    if (!write_all(&(char){AZR_EXEC__STARTED}, 1))
+        _exit(1);
+    azr_exec__python_call(&call, &text, &record);
+    azr_exec__record_write(&record, &out);
+    _exit(write_all(out.data, out.size) ? 0 : 1);
+}
+
+/* --- serving ------------------------------------------------------------------------------------
+ */
+
+static void send_notice(const azr_exec__notice *notice)
+{
+    if (send(AZR_EXEC__CONTROL_FD, notice, sizeof *notice, MSG_NOSIGNAL) != sizeof *notice)
+        _exit(1); /* nobody listens any more */
+}
+
+static void start_run(server *s, uint64_t run, int request_fd, int record_fd)
+{
+    pid_t pid = s->n_children < MAX_RUNNING ? fork() : -1;
+    if (pid == 0)
+        run_child(s, request_fd, record_fd);
+    if (pid > 0)
+        s->children[s->n_children++] = (running){run, pid};
+    else
+        send_notice(&(azr_exec__notice){.type = AZR_EXEC__NOT_STARTED, .run = run});
+}
+
+static void kill_run(const server *s, uint64_t run)
+{
+    for (int i = 0; i < s->n_children; i++)
+        if (s->children[i].run == run)
+            kill(s->children[i].pid, SIGKILL);
+}
+
+/* Receives one request with its descriptors; false at the end of the hub. */
+static bool receive(server *s)
+{
+    azr_exec__request request = {0};
+    union {
+        char bytes[CMSG_SPACE(2 * sizeof(int))];
+        struct cmsghdr aligned;
+    } control = {{0}};
+    struct iovec part = {&request, sizeof request};
+    struct msghdr message = {.msg_iov = &part,
+                             .msg_iovlen = 1,
+                             .msg_control = control.bytes,
+                             .msg_controllen = sizeof control.bytes};
+    ssize_t n = recvmsg(AZR_EXEC__CONTROL_FD, &message, MSG_CMSG_CLOEXEC);
+    if (n < 0 && errno == EINTR)
+        return true;
+    if (n != (ssize_t)sizeof request)
+        return false;
+    int fds[2] = {-1, -1};
+    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+    if (header != NULL && header->cmsg_type == SCM_RIGHTS &&
+        header->cmsg_len == CMSG_LEN(sizeof fds))
+        memcpy(fds, CMSG_DATA(header), sizeof fds);
+    if (request.type == AZR_EXEC__RUN && fds[1] >= 0)
+        start_run(s, request.run, fds[0], fds[1]);
+    else if (request.type == AZR_EXEC__KILL)
+        kill_run(s, request.run);
+    for (int i = 0; i < 2; i++)
+        if (fds[i] >= 0)
+            close(fds[i]);
+    return true;
+}
+
+/* Collects the dead. What is no child of ours (a run's own child, left behind where no filter
+ * forbids it) is only buried. */
+static void reap(server *s)
+{
+    int status;
+    struct rusage usage;
+    for (pid_t pid; (pid = wait4(-1, &status, WNOHANG, &usage)) > 0;) {
+        kill(-pid, SIGKILL); /* its process group, should there be one */
+        for (int i = 0; i < s->n_children; i++) {
+            if (s->children[i].pid != pid)
                 continue;
-            read_record(&l->children[i]);
-            finish_child(l, &l->children[i], status, &usage);
+            int64_t cpu_us = (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * (int64_t)1000000 +
+                             usage.ru_utime.tv_usec + usage.ru_stime.tv_usec;
+            send_notice(&(azr_exec__notice){.type = AZR_EXEC__ENDED,
+                                            .run = s->children[i].run,
+                                            .wait_status = status,
+                                            .cpu_us = cpu_us});
+            s->children[i] = s->children[--s->n_children];
             break;
         }
     }
 }
 
-/* --- the loop --------------------------------------------------------------------------------- */
-
-static child *free_place(loop *l)
+static _Noreturn void serve(server *s)
 {
-    for (int i = 0; i < l->n_workers; i++)
-        if (l->children[i].pid == 0)
-            return &l->children[i];
-    return NULL;
-}
-
-static void start_children(loop *l)
-{
-    child *place;
-    while ((place = free_place(l)) != NULL) {
-        size_t size =
-            azr_wire_frame_size(azr_strbuf_text(&l->in) + l->in_at, l->in.size - l->in_at);
-        azr_wire_request request;
-        if (size == 0)
-            break;
-        if (size == (size_t)-1 || !azr_wire_get_request(l->in.data + l->in_at, size, &request))
-            _exit(1);
-        start_child(l, place, &request);
-        l->in_at += size;
-    }
-    if (l->in_at > 0 && (l->in_at == l->in.size || l->in_at > 1 << 20)) {
-        memmove(l->in.data, l->in.data + l->in_at, l->in.size - l->in_at);
-        l->in.size -= l->in_at;
-        l->in_at = 0;
-    }
-}
-
-static void read_requests(loop *l)
-{
-    char bytes[1 << 16];
-    ssize_t n = recv(l->socket, bytes, sizeof bytes, MSG_DONTWAIT);
-    if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
-        _exit(0); /* azr is gone: the children go with this process */
-    if (n > 0)
-        azr_strbuf_append(&l->in, bytes, (size_t)n);
-}
-
-static void write_replies(loop *l)
-{
-    ssize_t n = send(l->socket, l->out.data, l->out.size, MSG_DONTWAIT | MSG_NOSIGNAL);
-    if (n <= 0)
-        return;
-    memmove(l->out.data, l->out.data + n, l->out.size - (size_t)n);
-    l->out.size -= (size_t)n;
-}
-
-static void on_child(int number)
-{
-    (void)number;
-}
-
-_Noreturn static void serve(loop *l)
-{
-    struct sigaction action = {.sa_handler = on_child};
-    sigset_t blocked, open;
-    sigaction(SIGCHLD, &action, NULL);
-    sigemptyset(&blocked);
-    sigaddset(&blocked, SIGCHLD);
-    sigprocmask(SIG_BLOCK, &blocked, &open);
-    sigdelset(&open, SIGCHLD);
-    for (;;) {
-        struct pollfd fds[MAX_WORKERS + 1] = {{.fd = l->socket}};
-        fds[0].events = (short)(POLLIN | (l->out.size > 0 ? POLLOUT : 0));
-        int n_fds = 1;
-        for (int i = 0; i < l->n_workers; i++)
-            if (l->children[i].pid != 0)
-                fds[n_fds++] = (struct pollfd){.fd = l->children[i].pipe, .events = POLLIN};
-        ppoll(fds, (nfds_t)n_fds, NULL, &open);
-        if (fds[0].revents & (POLLIN | POLLHUP | POLLERR))
-            read_requests(l);
-        for (int i = 0; i < l->n_workers; i++)
-            if (l->children[i].pid != 0)
-                read_record(&l->children[i]);
-        reap(l);
-        start_children(l);
-        if (l->out.size > 0)
-            write_replies(l);
-    }
-}
-
-/* --- start ------------------------------------------------------------------------------------ */
-
-_Noreturn static void server_main(int socket, int flavour, int n_workers, azr_isolation isolation)
-{
-    static loop l;
-    azr_server_hello hello = {0};
-    azr_error error = {0};
-    prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-    signal(SIGINT, SIG_IGN);
-    signal(SIGTERM, SIG_IGN);
-    const char *disabled = getenv("AZR_EXECUTOR_DISABLE");
-    if (disabled != NULL && strstr(disabled, "python") != NULL)
-        hello.status = azr_error_set(&error, AZR_ERROR_UNSUPPORTED,
-                                     "the embedded Python is switched off by AZR_EXECUTOR_DISABLE");
-    else
-        hello.status = azr_python__start(flavour, &error);
-    l = (loop){.socket = socket, .n_workers = n_workers, .isolation = isolation};
-    azr_isolation__prepare_filter(&l.isolation);
-    azr_isolation__enter_rest(&l.isolation);
-    clearenv();
-    hello.isolation = l.isolation;
-    snprintf(hello.text, sizeof hello.text, "%.399s", error.text);
-    if (send(socket, &hello, sizeof hello, MSG_NOSIGNAL) != sizeof hello || hello.status != AZR_OK)
+    sigset_t chld;
+    sigemptyset(&chld);
+    sigaddset(&chld, SIGCHLD);
+    int signals = signalfd(-1, &chld, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (signals < 0)
         _exit(1);
-    serve(&l);
+    send_notice(&s->ready);
+    struct pollfd fds[2] = {{.fd = AZR_EXEC__CONTROL_FD, .events = POLLIN},
+                            {.fd = signals, .events = POLLIN}};
+    for (;;) {
+        if (poll(fds, 2, -1) < 0 && errno != EINTR)
+            _exit(1);
+        if (fds[1].revents) {
+            struct signalfd_siginfo info;
+            while (read(signals, &info, sizeof info) > 0)
+                continue;
+            reap(s);
+        }
+        if (fds[0].revents && !receive(s)) {
+            for (int i = 0; i < s->n_children; i++)
+                kill(s->children[i].pid, SIGKILL);
+            _exit(0);
+        }
+    }
 }
 
-/* Closes what the server inherited and does not need: it must hold no file of azr. */
-static void close_all_but(int socket)
+/* --- start --------------------------------------------------------------------------------------
+ */
+
+/* Is the word in a list with commas? */
+static bool lists(const char *list, const char *word)
 {
-    long limit = sysconf(_SC_OPEN_MAX);
-    for (int fd = 3; fd < (limit > 0 && limit < 65536 ? (int)limit : 65536); fd++)
-        if (fd != socket)
-            close(fd);
-    int null = open("/dev/null", O_RDWR);
-    for (int fd = 0; null >= 0 && fd < 3; fd++)
-        dup2(null, fd);
+    size_t n = strlen(word);
+    for (const char *at = list; *at != '\0';) {
+        size_t size = strcspn(at, ",");
+        if (size == n && memcmp(at, word, n) == 0)
+            return true;
+        at += size + (at[size] == ',');
+    }
+    return false;
 }
 
-azr_status azr_server_start(int flavour, int n_workers, azr_server *out_server, azr_error *error)
+static size_t address_space_bytes(void)
 {
-    int ends[2];
-    *out_server = (azr_server){.socket = -1};
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
-        return azr_error_set(error, AZR_ERROR_IO, "no socket for the sandbox: %s", strerror(errno));
-    pid_t pid = fork();
-    if (pid == 0) {
-        close_all_but(ends[1]);
-        azr_isolation isolation = {0};
-        azr_isolation__enter_pid(&isolation);
-        pid_t inner = fork();
-        if (inner == 0)
-            server_main(ends[1], flavour, n_workers < MAX_WORKERS ? n_workers : MAX_WORKERS,
-                        isolation);
-        /* The outer process stands for the server: it ends with it, and is killed for it. */
+    char text[64] = {0};
+    int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd >= 0 ? read(fd, text, sizeof text - 1) : -1;
+    if (fd >= 0)
+        close(fd);
+    return n > 0 ? strtoull(text, NULL, 10) * (size_t)sysconf(_SC_PAGESIZE) : 0;
+}
+
+static _Noreturn void fail(server *s)
+{
+    s->ready.type = AZR_EXEC__FAILED;
+    send_notice(&s->ready);
+    _exit(1);
+}
+
+/* In the process that will serve: inside the namespaces, before the walls are closed. */
+static void warm_up(server *s, const char *without)
+{
+    azr_exec__notice *r = &s->ready;
+    char reason[sizeof r->text] = "";
+    if (lists(without, "python")) {
+        snprintf(r->text, sizeof r->text, "CPython is disabled by AZR_EXECUTOR_DISABLE");
+        fail(s);
+    }
+    if (!azr_exec__python_start(s->flavour, r->text, reason, sizeof reason)) {
+        memcpy(r->text, reason, sizeof reason);
+        fail(s);
+    }
+    s->image_bytes = address_space_bytes();
+    if (s->image_bytes == 0) {
+        snprintf(r->text, sizeof r->text, "/proc/self/statm cannot be read");
+        fail(s);
+    }
+    if ((r->layers & AZR_EXEC__LAYER_NAMESPACES) &&
+        !azr_exec__empty_root(r->namespaces, sizeof r->namespaces))
+        r->layers &= ~(uint32_t)AZR_EXEC__LAYER_NAMESPACES;
+    if (!azr_exec__drop_privileges() || geteuid() == 0) {
+        snprintf(r->text, sizeof r->text, "privileges cannot be given up");
+        fail(s);
+    }
+    if (lists(without, "seccomp"))
+        snprintf(r->seccomp, sizeof r->seccomp, "disabled by AZR_EXECUTOR_DISABLE");
+    else if (azr_exec__filter_init(&s->filter, r->seccomp, sizeof r->seccomp) &&
+             azr_exec__filter_check(&s->filter, r->seccomp, sizeof r->seccomp))
+        r->layers |= AZR_EXEC__LAYER_SECCOMP;
+    if (r->layers & AZR_EXEC__LAYER_SECCOMP)
+        snprintf(r->seccomp, sizeof r->seccomp,
+                 "%d instructions, loaded in each child before the program is read",
+                 s->filter.program.len);
+    if (r->layers & AZR_EXEC__LAYER_NAMESPACES)
+        snprintf(r->namespaces, sizeof r->namespaces,
+                 "user, PID, mount, network, IPC and UTS; the root is empty and read-only");
+}
+
+static void quiet_signals(void)
+{
+    static const int ignored[] = {SIGINT, SIGQUIT, SIGHUP, SIGPIPE, SIGTSTP, SIGTTOU, SIGTTIN};
+    for (size_t i = 0; i < AZR_COUNT(ignored); i++)
+        signal(ignored[i], SIG_IGN);
+    sigset_t chld;
+    sigemptyset(&chld);
+    sigaddset(&chld, SIGCHLD);
+    sigprocmask(SIG_SETMASK, &chld, NULL);
+}
+
+static _Noreturn void fork_server(azr_exec__flavour flavour, const char *without)
+{
+    static server s; /* large; the process has one */
+    s.flavour = flavour;
+    s.ready.type = AZR_EXEC__READY;
+    bool inside = false;
+    if (lists(without, "namespaces"))
+        snprintf(s.ready.namespaces, sizeof s.ready.namespaces, "disabled by AZR_EXECUTOR_DISABLE");
+    else
+        inside = azr_exec__enter_namespaces(s.ready.namespaces, sizeof s.ready.namespaces);
+    if (!inside && !azr_exec__leave_root()) {
+        snprintf(s.ready.text, sizeof s.ready.text, "root cannot become user %d", AZR_EXEC__UID);
+        fail(&s);
+    }
+    prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+    if (inside) {
+        /* The first process of the new PID namespace: with it, all of the namespace dies. */
+        pid_t pid = fork();
+        if (pid != 0) {
+            close(AZR_EXEC__CONTROL_FD);
+            int status = 1;
+            while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
+                continue;
+            _exit(1);
+        }
         prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-        signal(SIGINT, SIG_IGN);
-        signal(SIGTERM, SIG_IGN);
-        close(ends[1]);
-        int status;
-        while (inner > 0 && waitpid(inner, &status, 0) < 0 && errno == EINTR)
-            ;
-        _exit(0);
+        s.ready.layers |= AZR_EXEC__LAYER_NAMESPACES;
+    } else {
+        prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
     }
-    close(ends[1]);
-    out_server->pid = pid;
-    out_server->socket = ends[0];
-    if (pid < 0 || recv(ends[0], &out_server->hello, sizeof out_server->hello, MSG_WAITALL) !=
-                       (ssize_t)sizeof out_server->hello) {
-        azr_server_stop(out_server);
-        return azr_error_set(error, AZR_ERROR_INTERNAL, "the sandbox's server died while starting");
-    }
-    if (out_server->hello.status == AZR_OK)
-        return AZR_OK;
-    azr_status status =
-        azr_error_set(error, out_server->hello.status, "%s", out_server->hello.text);
-    azr_server_stop(out_server);
-    return status;
+    warm_up(&s, without);
+    serve(&s);
 }
 
-void azr_server_stop(azr_server *server)
+/* Runs before main in every program that azr's library is part of, and goes on only in a server. */
+__attribute__((constructor)) static void enter_server(int argc, char **argv, char **environment)
 {
-    if (server->socket >= 0)
-        close(server->socket);
-    if (server->pid > 0) {
-        kill(server->pid, SIGKILL);
-        waitpid(server->pid, NULL, 0);
-    }
-    *server = (azr_server){.socket = -1};
+    if (argc != AZR_EXEC__SERVER_ARGC || strcmp(argv[0], azr_exec__server_name) != 0 ||
+        strcmp(argv[1], "fork") != 0 || argv[2][0] < 'A' ||
+        argv[2][0] >= 'A' + AZR_EXEC__N_FLAVOURS)
+        return;
+    (void)environment;
+    clearenv();
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    for (int fd = 0; fd < 3 && null >= 0; fd++)
+        dup2(null, fd);
+    syscall(SYS_close_range, AZR_EXEC__CONTROL_FD + 1, ~0u, 0);
+    fcntl(AZR_EXEC__CONTROL_FD, F_SETFD, FD_CLOEXEC);
+    quiet_signals();
+    fork_server((azr_exec__flavour)(argv[2][0] - 'A'), argv[3]);
 }

@@ -1,25 +1,12 @@
-/* server.h: a fork server: a warm interpreter that forks a fresh child for each run. Private to
- * executor/. */
+/* server.h: a server is this program started once more (/proc/self/exe) with arguments that lead
+ * into server.c before main: a process without azr's memory, threads or environment, with an
+ * address layout of its own. */
 #ifndef AZR_EXECUTOR_SERVER_H
 #define AZR_EXECUTOR_SERVER_H
 
-#include "executor/isolation.h"
-
-/* First thing a server says. */
-typedef struct azr_server_hello {
-    azr_status status;
-    azr_isolation isolation;
-    char text[400]; /* why it cannot serve, when status is not AZR_OK */
-} azr_server_hello;
-
-typedef struct azr_server {
-    pid_t pid;
-    int socket; /* -1: not running */
-    azr_server_hello hello;
-} azr_server;
-
-/* Forks it; n_workers runs at once. Waits for its hello. */
-azr_status azr_server_start(int flavour, int n_workers, azr_server *out_server, azr_error *error);
-void azr_server_stop(azr_server *server);
+/* argv[0] of a server; then the engine, the flavour ("A", "B", "C") and what to do without (a list
+ * as in AZR_EXECUTOR_DISABLE, may be empty). The control socket is AZR_EXEC__CONTROL_FD. */
+extern const char azr_exec__server_name[];
+enum { AZR_EXEC__SERVER_ARGC = 4 };
 
 #endif

@@ -241,7 +241,7 @@ static void limits(void **state)
     assert_int_equal(azr_literal_parse(text.data, text.size, &value, &error), AZR_OK);
     azr_literal_destroy(value);
     repeated(&text, "9", 1);
-    assert_int_equal(azr_literal_parse(text.data, text.size, &value, &error), AZR_ERROR_INPUT);
+    assert_int_equal(azr_literal_parse(text.data, text.size, &value, &error), AZR_ERROR_LIMIT);
     assert_non_null(strstr(error.text, "4300"));
     azr_strbuf_reset(&text);
     repeated(&text, "1,", 300000);

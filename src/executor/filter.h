@@ -1,0 +1,22 @@
+/* filter.h: the system calls a program may cause. Everything else fails with EPERM; what only an
+ * attack would try ends the process. */
+#ifndef AZR_EXECUTOR_FILTER_H
+#define AZR_EXECUTOR_FILTER_H
+
+#include <linux/filter.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Built once in the server, loaded in each child. Owned by the caller, azr_exec__filter_deinit. */
+typedef struct azr_exec__filter {
+    struct sock_fprog program;
+} azr_exec__filter;
+
+bool azr_exec__filter_init(azr_exec__filter *filter, char *reason, size_t reason_bytes);
+void azr_exec__filter_deinit(azr_exec__filter *filter);
+/* For this thread, for good. Needs no_new_privs. */
+bool azr_exec__filter_load(const azr_exec__filter *filter);
+/* Does it hold? Tries it in a child. */
+bool azr_exec__filter_check(const azr_exec__filter *filter, char *reason, size_t reason_bytes);
+
+#endif

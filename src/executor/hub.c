@@ -1,0 +1,436 @@
+/* hub.c: the event loop between the queue and the servers. */
+#include "executor/hub.h"
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/memory.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static const double start_seconds = 60; /* a server that is not ready then is started again */
+static const double kill_seconds = 5;   /* a server that has not buried a killed run then, too */
+
+void azr_exec__job_destroy(azr_exec__job *job)
+{
+    if (job == NULL)
+        return;
+    for (size_t i = 0; i < job->n_inputs; i++) {
+        azr_strbuf_deinit(&job->arguments[i]);
+        azr_exec__run_deinit(&job->runs[i]);
+    }
+    azr_free(job->arguments);
+    azr_free(job->runs);
+    azr_free(job->program);
+    azr_free(job);
+}
+
+void azr_exec__hub_queue(azr_executor *executor, azr_exec__try *what, bool in_front)
+{
+    if (executor->first == NULL) {
+        what->next = NULL;
+        executor->first = executor->last = what;
+    } else if (in_front) {
+        what->next = executor->first;
+        executor->first = what;
+    } else {
+        what->next = NULL;
+        executor->last->next = what;
+        executor->last = what;
+    }
+}
+
+/* --- ends ---------------------------------------------------------------------------------------
+ */
+
+/* One try has its outcome: the next try, the other flavour, or the input is done. */
+static void end_try(azr_executor *executor, azr_exec__try *what, azr_exec_run *outcome)
+{
+    azr_exec__job *job = what->job;
+    azr_exec_run *run = &job->runs[what->i_input];
+    what->n_tries++;
+    if (outcome->status == AZR_EXEC_INTERNAL && what->n_tries < AZR_EXEC__MAX_TRIES &&
+        executor->servers[what->flavour].state != AZR_EXEC__SERVER_BROKEN) {
+        azr_exec__run_deinit(outcome);
+        azr_exec__hub_queue(executor, what, true);
+        return;
+    }
+    if (what->flavour == AZR_EXEC__FLAVOUR_A)
+        *run = *outcome;
+    else
+        azr_exec__compare_flavours(run, outcome);
+    if (job->check_determinism && what->flavour + 1 < AZR_EXEC__N_FLAVOURS &&
+        (run->status == AZR_EXEC_OK || run->status == AZR_EXEC_EXCEPTION)) {
+        what->flavour++;
+        what->n_tries = 0;
+        azr_exec__hub_queue(executor, what, true);
+        return;
+    }
+    azr_free(what);
+    if (--job->n_left == 0)
+        pthread_cond_broadcast(&executor->changed);
+}
+
+static void end_internal(azr_executor *executor, azr_exec__try *what, const char *reason)
+{
+    azr_exec_run outcome = {.status = AZR_EXEC_INTERNAL,
+                            .message = azr_copy_text(reason, strlen(reason))};
+    end_try(executor, what, &outcome);
+}
+
+static azr_exec__try *free_slot(azr_exec__slot *slot)
+{
+    azr_exec__try *what = slot->what;
+    if (slot->record_fd >= 0)
+        close(slot->record_fd);
+    azr_strbuf_deinit(&slot->record);
+    *slot = (azr_exec__slot){.record_fd = -1};
+    return what;
+}
+
+/* --- servers ------------------------------------------------------------------------------------
+ */
+
+static void server_failed(azr_executor *executor, azr_exec__flavour flavour, bool for_good)
+{
+    azr_exec__server *server = &executor->servers[flavour];
+    azr_exec__server_end(server);
+    if (server->state == AZR_EXEC__SERVER_READY)
+        server->n_starts = 0;
+    for_good = for_good || server->n_starts >= AZR_EXEC__MAX_STARTS;
+    server->state = for_good ? AZR_EXEC__SERVER_BROKEN : AZR_EXEC__SERVER_STARTING;
+    if (for_good && server->ready.text[0] == '\0')
+        snprintf(server->ready.text, sizeof server->ready.text, "its process dies at once");
+    for (int i = 0; i < executor->n_workers; i++)
+        if (executor->slots[i].what != NULL && executor->slots[i].what->flavour == flavour)
+            end_internal(executor, free_slot(&executor->slots[i]), "the server of the run died");
+    pthread_cond_broadcast(&executor->changed);
+}
+
+static void start_server(azr_executor *executor, azr_exec__flavour flavour)
+{
+    azr_exec__server *server = &executor->servers[flavour];
+    server->n_starts++;
+    server->deadline = azr_clock_seconds() + start_seconds;
+    if (!azr_exec__server_spawn(executor, flavour))
+        server_failed(executor, flavour, false);
+}
+
+static void server_ready(azr_executor *executor, azr_exec__flavour flavour,
+                         const azr_exec__notice *notice)
+{
+    azr_exec__server *server = &executor->servers[flavour];
+    if (server->was_ready && (server->ready.layers & ~notice->layers) != 0) {
+        snprintf(server->ready.text, sizeof server->ready.text,
+                 "a new server has less protection than the one that died");
+        server_failed(executor, flavour, true);
+        return;
+    }
+    server->ready = *notice;
+    server->was_ready = true;
+    server->state = AZR_EXEC__SERVER_READY;
+    pthread_cond_broadcast(&executor->changed);
+}
+
+static azr_exec__slot *find_slot(azr_executor *executor, azr_exec__flavour flavour, uint64_t id)
+{
+    for (int i = 0; i < executor->n_workers; i++) {
+        azr_exec__slot *slot = &executor->slots[i];
+        if (slot->what != NULL && slot->id == id && slot->what->flavour == flavour)
+            return slot;
+    }
+    return NULL;
+}
+
+static bool send_request(const azr_exec__server *server, azr_exec__request_type type, uint64_t id,
+                         const int fds[2])
+{
+    azr_exec__request request = {.type = type, .n_fds = fds != NULL ? 2 : 0, .run = id};
+    union {
+        char bytes[CMSG_SPACE(2 * sizeof(int))];
+        struct cmsghdr aligned;
+    } control = {{0}};
+    struct iovec part = {&request, sizeof request};
+    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+    if (fds != NULL) {
+        message.msg_control = control.bytes;
+        message.msg_controllen = sizeof control.bytes;
+        struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+        header->cmsg_level = SOL_SOCKET;
+        header->cmsg_type = SCM_RIGHTS;
+        header->cmsg_len = CMSG_LEN(2 * sizeof(int));
+        memcpy(CMSG_DATA(header), fds, 2 * sizeof(int));
+    }
+    return sendmsg(server->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT) == sizeof request;
+}
+
+/* --- records ------------------------------------------------------------------------------------
+ */
+
+static void kill_run(azr_executor *executor, azr_exec__slot *slot)
+{
+    slot->killed = true;
+    slot->deadline = azr_clock_seconds() + kill_seconds;
+    /* When the request does not get through, that deadline ends the server. */
+    (void)send_request(&executor->servers[slot->what->flavour], AZR_EXEC__KILL, slot->id, NULL);
+}
+
+/* Takes what is in the pipe now; closes it at its end. */
+static void read_record(azr_executor *executor, azr_exec__slot *slot)
+{
+    char bytes[65536];
+    size_t max = 1 + (size_t)slot->what->job->limits.result_bytes + AZR_EXEC__RECORD_OVERHEAD;
+    for (;;) {
+        ssize_t n = read(slot->record_fd, bytes, sizeof bytes);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0 && errno == EAGAIN)
+            return;
+        if (n <= 0) {
+            close(slot->record_fd);
+            slot->record_fd = -1;
+            return;
+        }
+        if (slot->record.size + (size_t)n <= max) {
+            azr_strbuf_append(&slot->record, bytes, (size_t)n);
+        } else if (!slot->overflow) {
+            slot->overflow = true;
+            kill_run(executor, slot);
+            return;
+        }
+        if (slot->overflow && slot->killed && n < (ssize_t)sizeof bytes)
+            return;
+    }
+}
+
+static void run_ended(azr_executor *executor, azr_exec__flavour flavour,
+                      const azr_exec__notice *notice)
+{
+    azr_exec__slot *slot = find_slot(executor, flavour, notice->run);
+    if (slot == NULL)
+        return;
+    if (notice->type == AZR_EXEC__NOT_STARTED) {
+        end_internal(executor, free_slot(slot), "the server cannot fork");
+        return;
+    }
+    if (slot->record_fd >= 0)
+        read_record(executor, slot);
+    azr_exec_run outcome;
+    azr_exec__outcome(slot, notice->wait_status, notice->cpu_us, &outcome);
+    end_try(executor, free_slot(slot), &outcome);
+}
+
+static void read_notices(azr_executor *executor, azr_exec__flavour flavour)
+{
+    azr_exec__server *server = &executor->servers[flavour];
+    azr_exec__notice notice;
+    while (server->fd >= 0) {
+        ssize_t n = recv(server->fd, &notice, sizeof notice, MSG_DONTWAIT);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0 && errno == EAGAIN)
+            return;
+        if (n != (ssize_t)sizeof notice) {
+            server_failed(executor, flavour, false);
+            return;
+        }
+        notice.text[sizeof notice.text - 1] = '\0';
+        notice.namespaces[sizeof notice.namespaces - 1] = '\0';
+        notice.seccomp[sizeof notice.seccomp - 1] = '\0';
+        if (notice.type == AZR_EXEC__READY) {
+            server_ready(executor, flavour, &notice);
+        } else if (notice.type == AZR_EXEC__FAILED) {
+            memcpy(server->ready.text, notice.text, sizeof notice.text);
+            server_failed(executor, flavour, true);
+        } else {
+            run_ended(executor, flavour, &notice);
+        }
+    }
+}
+
+/* --- beginnings ---------------------------------------------------------------------------------
+ */
+
+static bool write_request(int fd, const azr_exec__job *job, const azr_strbuf *arguments)
+{
+    azr_exec__run_header header = {.magic = AZR_EXEC__MAGIC,
+                                   .cpu_ms = (uint32_t)job->limits.cpu_ms,
+                                   .memory_bytes = (uint64_t)job->limits.memory_mb << 20,
+                                   .result_bytes = (uint32_t)job->limits.result_bytes,
+                                   .program_bytes = (uint32_t)job->program_bytes,
+                                   .arguments_bytes = arguments->size};
+    size_t program_bytes = job->program_bytes + 1;
+    return write(fd, &header, sizeof header) == (ssize_t)sizeof header &&
+           write(fd, job->program, program_bytes) == (ssize_t)program_bytes &&
+           write(fd, arguments->data, arguments->size) == (ssize_t)arguments->size;
+}
+
+/* False: the system refused, or the server is gone. */
+static bool begin_run(azr_executor *executor, azr_exec__slot *slot, azr_exec__try *what)
+{
+    const azr_exec__job *job = what->job;
+    int fds[2] = {-1, -1}, record[2] = {-1, -1};
+    fds[0] = memfd_create("azr-run", MFD_CLOEXEC);
+    bool ok = fds[0] >= 0 && write_request(fds[0], job, &job->arguments[what->i_input]) &&
+              pipe2(record, O_CLOEXEC) == 0 && fcntl(record[0], F_SETFL, O_NONBLOCK) == 0;
+    fds[1] = record[1];
+    uint64_t id = executor->next_run++;
+    ok = ok && send_request(&executor->servers[what->flavour], AZR_EXEC__RUN, id, fds);
+    for (int i = 0; i < 2; i++)
+        if (fds[i] >= 0)
+            close(fds[i]);
+    if (!ok) {
+        if (record[0] >= 0)
+            close(record[0]);
+        return false;
+    }
+    double now = azr_clock_seconds();
+    *slot = (azr_exec__slot){.what = what,
+                             .id = id,
+                             .record_fd = record[0],
+                             .start = now,
+                             .deadline = now + job->limits.wall_ms * 1e-3};
+    return true;
+}
+
+/* The first queued try whose server can take it; tries of a broken server end here. */
+static azr_exec__try *next_try(azr_executor *executor)
+{
+    azr_exec__try *before = NULL, *what = executor->first;
+    while (what != NULL && executor->servers[what->flavour].state == AZR_EXEC__SERVER_STARTING) {
+        before = what;
+        what = what->next;
+    }
+    if (what == NULL)
+        return NULL;
+    if (before != NULL)
+        before->next = what->next;
+    else
+        executor->first = what->next;
+    if (executor->last == what)
+        executor->last = before;
+    return what;
+}
+
+static void begin_runs(azr_executor *executor)
+{
+    for (int i = 0; i < executor->n_workers; i++) {
+        azr_exec__slot *slot = &executor->slots[i];
+        if (slot->what != NULL)
+            continue;
+        azr_exec__try *what = next_try(executor);
+        if (what == NULL)
+            return;
+        const azr_exec__server *server = &executor->servers[what->flavour];
+        if (server->state == AZR_EXEC__SERVER_BROKEN)
+            end_internal(executor, what, server->ready.text);
+        else if (!begin_run(executor, slot, what))
+            end_internal(executor, what, "the run cannot be handed to its server");
+        if (slot->what == NULL)
+            i--; /* the slot is free for another */
+    }
+}
+
+/* --- the loop -----------------------------------------------------------------------------------
+ */
+
+static void check_deadlines(azr_executor *executor)
+{
+    double now = azr_clock_seconds();
+    for (int i = 0; i < executor->n_workers; i++) {
+        azr_exec__slot *slot = &executor->slots[i];
+        if (slot->what == NULL || now < slot->deadline)
+            continue;
+        if (slot->killed)
+            server_failed(executor, slot->what->flavour, false);
+        else
+            kill_run(executor, slot);
+    }
+    for (int f = 0; f < AZR_EXEC__N_FLAVOURS; f++) {
+        azr_exec__server *server = &executor->servers[f];
+        if (server->state != AZR_EXEC__SERVER_STARTING)
+            continue;
+        if (server->pid != 0 && now >= server->deadline)
+            server_failed(executor, (azr_exec__flavour)f, false);
+        if (server->pid == 0 && server->state == AZR_EXEC__SERVER_STARTING)
+            start_server(executor, (azr_exec__flavour)f);
+    }
+}
+
+static int poll_ms(const azr_executor *executor)
+{
+    double now = azr_clock_seconds(), first = now + 3600;
+    for (int i = 0; i < executor->n_workers; i++)
+        if (executor->slots[i].what != NULL && executor->slots[i].deadline < first)
+            first = executor->slots[i].deadline;
+    for (int f = 0; f < AZR_EXEC__N_FLAVOURS; f++) {
+        const azr_exec__server *server = &executor->servers[f];
+        if (server->state == AZR_EXEC__SERVER_STARTING &&
+            (server->pid == 0 || server->deadline < first))
+            first = server->pid == 0 ? now : server->deadline;
+    }
+    return first <= now ? 0 : (int)((first - now) * 1e3) + 1;
+}
+
+/* Sleeps until something happened, without the lock. */
+static void sleep_and_read(azr_executor *executor)
+{
+    enum { FIRST_SLOT = 1 + AZR_EXEC__N_FLAVOURS };
+    struct pollfd fds[FIRST_SLOT + AZR_EXEC__MAX_WORKERS];
+    uint64_t ids[AZR_EXEC__MAX_WORKERS], count;
+    fds[0] = (struct pollfd){.fd = executor->wake_fd, .events = POLLIN};
+    for (int f = 0; f < AZR_EXEC__N_FLAVOURS; f++)
+        fds[1 + f] = (struct pollfd){.fd = executor->servers[f].fd, .events = POLLIN};
+    for (int i = 0; i < executor->n_workers; i++) {
+        const azr_exec__slot *slot = &executor->slots[i];
+        ids[i] = slot->id;
+        fds[FIRST_SLOT + i] = (struct pollfd){
+            .fd = slot->what != NULL && !slot->overflow ? slot->record_fd : -1, .events = POLLIN};
+    }
+    int ms = poll_ms(executor);
+    pthread_mutex_unlock(&executor->lock);
+    int n = poll(fds, (nfds_t)(FIRST_SLOT + executor->n_workers), ms);
+    pthread_mutex_lock(&executor->lock);
+    if (n <= 0)
+        return;
+    if (fds[0].revents)
+        (void)!read(executor->wake_fd, &count, sizeof count);
+    for (int i = 0; i < executor->n_workers; i++) {
+        azr_exec__slot *slot = &executor->slots[i];
+        if (fds[FIRST_SLOT + i].revents && slot->what != NULL && slot->id == ids[i] &&
+            slot->record_fd >= 0)
+            read_record(executor, slot);
+    }
+    for (int f = 0; f < AZR_EXEC__N_FLAVOURS; f++)
+        if (fds[1 + f].revents && executor->servers[f].fd == fds[1 + f].fd)
+            read_notices(executor, (azr_exec__flavour)f);
+}
+
+void *azr_exec__hub_main(void *argument)
+{
+    azr_executor *executor = argument;
+    pthread_mutex_lock(&executor->lock);
+    while (!executor->stop) {
+        check_deadlines(executor);
+        begin_runs(executor);
+        sleep_and_read(executor);
+    }
+    for (int f = 0; f < AZR_EXEC__N_FLAVOURS; f++)
+        azr_exec__server_end(&executor->servers[f]);
+    for (int i = 0; i < executor->n_workers; i++)
+        azr_free(free_slot(&executor->slots[i]));
+    while (executor->first != NULL) {
+        azr_exec__try *next = executor->first->next;
+        azr_free(executor->first);
+        executor->first = next;
+    }
+    pthread_mutex_unlock(&executor->lock);
+    return NULL;
+}

@@ -1,0 +1,102 @@
+/* hub.h: the thread that hands queued runs to the servers, watches clocks, collects what came of
+ * them, and starts a server again when one dies. Private to executor/. */
+#ifndef AZR_EXECUTOR_HUB_H
+#define AZR_EXECUTOR_HUB_H
+
+#include "azr/executor.h"
+#include "base/strbuf.h"
+#include "executor/protocol.h"
+#include "executor/python.h"
+
+#include <pthread.h>
+#include <sys/types.h>
+
+enum {
+    AZR_EXEC__MAX_WORKERS = 64,
+    AZR_EXEC__MAX_TRIES = 4,  /* of a run, when the sandbox itself fails */
+    AZR_EXEC__MAX_STARTS = 3, /* of a server, without once getting ready */
+};
+
+typedef struct azr_exec__job {
+    char *program;
+    size_t program_bytes;
+    azr_exec_limits limits;
+    bool check_determinism;
+    size_t n_inputs, n_left;
+    azr_strbuf *arguments; /* encoded, one for each input */
+    azr_exec_run *runs;
+} azr_exec__job;
+
+/* One try of one input under one flavour: queued, then in a slot. */
+typedef struct azr_exec__try {
+    struct azr_exec__try *next;
+    azr_exec__job *job;
+    size_t i_input;
+    azr_exec__flavour flavour;
+    int n_tries;
+} azr_exec__try;
+
+/* A run in flight. */
+typedef struct azr_exec__slot {
+    azr_exec__try *what; /* NULL: free */
+    uint64_t id;
+    int record_fd;
+    azr_strbuf record; /* what came out of the pipe so far */
+    bool overflow;
+    bool killed; /* by us, for the wall clock or an overflow */
+    double start, deadline;
+} azr_exec__slot;
+
+typedef enum azr_exec__server_state {
+    AZR_EXEC__SERVER_STARTING,
+    AZR_EXEC__SERVER_READY,
+    AZR_EXEC__SERVER_BROKEN, /* will not be started again; ready.text says why */
+} azr_exec__server_state;
+
+typedef struct azr_exec__server {
+    azr_exec__server_state state;
+    pid_t pid; /* 0: none */
+    int fd;
+    int n_starts; /* since it was ready for the last time */
+    double deadline;
+    azr_exec__notice ready; /* of the first start that succeeded */
+    bool was_ready;
+} azr_exec__server;
+
+struct azr_executor {
+    pthread_mutex_t lock; /* all below */
+    pthread_cond_t changed;
+    pthread_t thread;
+    int wake_fd; /* eventfd: something was queued, or stop */
+    bool stop;
+    char *without; /* AZR_EXECUTOR_DISABLE */
+    char engine[16];
+    azr_exec__server servers[AZR_EXEC__N_FLAVOURS];
+    int n_workers;
+    azr_exec__slot slots[AZR_EXEC__MAX_WORKERS];
+    uint64_t next_run;
+    azr_exec__try *first, *last; /* queue */
+    /* Jobs by ticket - first_ticket; NULL once they were handed out. */
+    azr_exec__job **jobs;
+    size_t n_jobs, jobs_capacity;
+    uint64_t first_ticket;
+};
+
+void *azr_exec__hub_main(void *executor);
+/* With the lock held. */
+void azr_exec__hub_queue(azr_executor *executor, azr_exec__try *what, bool in_front);
+void azr_exec__job_destroy(azr_exec__job *job);
+
+/* outcome.c: what a run came to. wait_status and cpu_us are from the server, the slot's record from
+ * hostile code. INTERNAL: try again. */
+void azr_exec__outcome(const azr_exec__slot *slot, int wait_status, int64_t cpu_us,
+                       azr_exec_run *out_run);
+/* Merges the outcome under another flavour into that under A; other is consumed. */
+void azr_exec__compare_flavours(azr_exec_run *a, azr_exec_run *b);
+void azr_exec__run_deinit(azr_exec_run *run);
+
+/* spawn.c: starts a server; false when the system refuses. */
+bool azr_exec__server_spawn(azr_executor *executor, azr_exec__flavour flavour);
+void azr_exec__server_end(azr_exec__server *server);
+
+#endif

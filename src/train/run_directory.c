@@ -76,12 +76,22 @@ static azr_status check_config(const char *path, const azr_config *config, azr_e
     return status;
 }
 
+/* A start that was killed before it wrote config.yaml leaves at most these: no run yet. */
+static bool is_remains(const char *name)
+{
+    static const char *const names[] = {".", "..", "lock", "config.yaml.tmp"};
+    for (size_t i = 0; i < AZR_COUNT(names); i++)
+        if (strcmp(name, names[i]) == 0)
+            return true;
+    return false;
+}
+
 static bool is_empty(const char *path)
 {
     DIR *directory = opendir(path);
     bool empty = true;
     for (struct dirent *entry; directory != NULL && (entry = readdir(directory)) != NULL;)
-        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+        if (!is_remains(entry->d_name))
             empty = false;
     if (directory != NULL)
         closedir(directory);

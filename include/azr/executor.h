@@ -26,7 +26,7 @@ typedef enum azr_exec_status {
     AZR_EXEC_NO_RESULT,        /* ended without a complete record (os._exit) */
     AZR_EXEC_TOO_LARGE,        /* result over the cap; never cut */
     AZR_EXEC_NOT_LITERAL,      /* value is no plain literal of exact built-in types */
-    AZR_EXEC_NONDETERMINISTIC, /* the two flavours disagree */
+    AZR_EXEC_NONDETERMINISTIC, /* the flavours disagree */
     AZR_EXEC_BAD_INPUT,        /* the argument text is no literal argument list */
     AZR_EXEC_INTERNAL, /* the sandbox itself failed, also when tried again: never a reward */
     AZR_N_EXEC_STATUSES,
@@ -47,8 +47,9 @@ typedef struct azr_exec_job {
     const char *program; /* NUL-terminated UTF-8 */
     const char *const *inputs;
     size_t n_inputs;
-    bool check_determinism; /* run under two flavours (hash seed, addresses, random seed, clock) and
-                               compare: a difference is NONDETERMINISTIC */
+    bool check_determinism; /* run under more flavours (order of sets, hash seed, addresses, random
+                               seed, clock) and compare: a difference is NONDETERMINISTIC. Values
+                               are compared, so dicts that differ in order only are the same */
     azr_exec_limits limits;
 } azr_exec_job;
 
@@ -85,9 +86,11 @@ azr_executor_options azr_executor_default_options(void);
 
 typedef struct azr_executor azr_executor;
 
-/* Starts the warm fork servers. Call before big memory is allocated (they are forked from this
- * process) and before threads. Fails closed: a layer that `required` asks for and the machine lacks
- * is AZR_ERROR_UNSUPPORTED naming the layer and the reason; no Python likewise. */
+/* Starts the warm servers (this program once more, by /proc/self/exe: they share no memory with it)
+ * and a thread that talks to them. Fails closed: a layer that `required` asks for and the machine
+ * lacks is AZR_ERROR_UNSUPPORTED naming the layer and the reason; no Python likewise. The
+ * environment variable AZR_EXECUTOR_DISABLE, a list of seccomp, namespaces, python, takes layers
+ * away, for tests: with fewer layers less is reached, never more allowed. */
 azr_status azr_executor_create(const azr_executor_options *options, azr_executor **out_executor,
                                azr_error *error);
 void azr_executor_destroy(azr_executor *executor);

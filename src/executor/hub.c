@@ -104,7 +104,8 @@ static void server_failed(azr_executor *executor, azr_exec__flavour flavour, boo
     azr_exec__server_end(server);
     if (server->state == AZR_EXEC__SERVER_READY)
         server->n_starts = 0;
-    for_good = for_good || server->n_starts >= AZR_EXEC__MAX_STARTS;
+    for_good = for_good || server->n_starts >= (server->was_ready ? AZR_EXEC__MAX_STARTS
+                                                                  : AZR_EXEC__MAX_FIRST_STARTS);
     server->state = for_good ? AZR_EXEC__SERVER_BROKEN : AZR_EXEC__SERVER_STARTING;
     if (for_good && server->ready.text[0] == '\0')
         snprintf(server->ready.text, sizeof server->ready.text, "its process dies at once");

@@ -13,8 +13,11 @@
 
 enum {
     AZR_EXEC__MAX_WORKERS = 64,
-    AZR_EXEC__MAX_TRIES = 4,  /* of a run, when the sandbox itself fails */
-    AZR_EXEC__MAX_STARTS = 3, /* of a server, without once getting ready */
+    AZR_EXEC__MAX_TRIES = 4, /* of a run, when the sandbox itself fails */
+    /* Starts of a server that do not get it ready: fewer for the first, which tells what this
+     * machine can do; later ones may be killed by whatever killed the server before. */
+    AZR_EXEC__MAX_FIRST_STARTS = 3,
+    AZR_EXEC__MAX_STARTS = 30,
 };
 
 typedef struct azr_exec__job {

@@ -19,6 +19,7 @@ typedef enum azr_advantage { AZR_ADVANTAGE_TOKEN, AZR_ADVANTAGE_SEQUENCE } azr_a
 /* Texts are owned by the config. The comment gives the default. */
 typedef struct azr_config {
     char *model;            /* folder or file; required */
+    char *tasks;            /* JSONL of tasks to start from, "" = the model makes its own */
     char *run;              /* run directory, "" = runs/<date>-<time> */
     int64_t seed;           /* 1 */
     int64_t threads;        /* 0 = one per core */

@@ -38,6 +38,7 @@ const azr_config_option azr_config__options[] = {
     TEXT(template, "transcript", "how the model is asked"),
     {FIELD(kinds), .kind = AZR_OPTION_IS_LIST, .initial = "deduction,abduction,induction",
      .unit = "", .help = "kinds of task, a list"},
+    TEXT(tasks, "", "JSONL of tasks to start from; empty: the model makes its own (seed_tasks)"),
     INTEGER(total_steps, "100", 1, 1e9, "steps", "training ends after this many"),
     INTEGER(batch_size, "16", 1, 65536, "prompts", "of each role and kind in a step"),
     INTEGER(seed_tasks, "64", 1, 1e6, "tasks", "triplets to make before step 1"),

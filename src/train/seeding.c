@@ -112,13 +112,16 @@ azr_status azr_train__seed(azr_trainer *trainer, azr_error *error)
         return status;
     for (int kind = 0; status == AZR_OK && kind < AZR_N_KINDS; kind++)
         status = add_identity(trainer, (azr_kind)kind, error);
+    bool given = trainer->config.tasks[0] != '\0';
+    if (status == AZR_OK && given)
+        status = azr_train__add_start_tasks(trainer, error);
     if (status == AZR_OK)
         status = azr_buffer_commit(trainer->buffer, error);
     else
         azr_buffer_rollback(trainer->buffer, NULL);
-    if (status == AZR_OK)
+    if (status == AZR_OK && !given)
         status = seed_triplets(trainer, error);
-    if (status == AZR_OK && trainer->kinds[AZR_KIND_INDUCTION])
+    if (status == AZR_OK && !given && trainer->kinds[AZR_KIND_INDUCTION])
         status = seed_induction(trainer, error);
     return status;
 }

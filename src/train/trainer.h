@@ -144,8 +144,11 @@ azr_status azr_train__learn(azr_trainer *trainer, int64_t step, azr_episode *epi
 
 /* --- seeding ---------------------------------------------------------------------------------- */
 
-/* Fills an empty store: identity tasks, then proposals of the untrained model. */
+/* Fills an empty store: identity tasks, then config.tasks or proposals of the untrained model. */
 azr_status azr_train__seed(azr_trainer *trainer, azr_error *error);
+/* Stores the tasks of config.tasks as they stand there: outputs are not checked again. Errors name
+ * file and line. */
+azr_status azr_train__add_start_tasks(azr_trainer *trainer, azr_error *error);
 
 /* --- storing ---------------------------------------------------------------------------------- */
 

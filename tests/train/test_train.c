@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -124,12 +125,40 @@ static void test_refusals(void **state)
     azr_free(path);
 }
 
+/* A run can start from tasks that somebody has: none is stored twice, none is made up. */
+static void test_start_tasks(void **state)
+{
+    (void)state;
+    static const char good[] =
+        "{\"kind\":\"deduction\",\"program\":\"def f(a):\\n    return a + 1\\n\",\"input\":\"1\","
+        "\"output\":\"2\"}\n"
+        "\n"
+        "{\"kind\":\"deduction\",\"program\":\"def f(a):\\n    return a + 1\\n\",\"input\":\"1\","
+        "\"output\":\"2\"}\n"
+        "{\"kind\":\"abduction\",\"program\":\"def f(a):\\n    return a + 1\\n\",\"input\":\"1\","
+        "\"output\":\"2\"}\n";
+    char *path = tiny_run_path(&tiny, "tasks.jsonl"), set[128];
+    snprintf(set, sizeof set, "tasks=%s", path);
+    const char *const sets[] = {set, "total_steps=1", NULL};
+    assert_int_equal(azr_file_write(path, good, sizeof good - 1, NULL), AZR_OK);
+    tiny_run_train(&tiny, "given", false, sets);
+    assert_int_equal(query("given", "SELECT count(*) FROM tasks WHERE step = 0"), 3 + 2);
+    assert_int_equal(query("given", "SELECT count(*) FROM attempts WHERE step = 0"), 0);
+    assert_int_equal(azr_file_write(path, "\n{\"kind\": 1}\n", 14, NULL), AZR_OK);
+    tiny_run_refused(&tiny, "bad-tasks", false, sets, "tasks.jsonl:2");
+    azr_free(path);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_run_has_signal),         cmocka_unit_test(test_stop_and_resume),
-        cmocka_unit_test(test_threads_and_scheduling), cmocka_unit_test(test_seed_matters),
-        cmocka_unit_test(test_later_rows_are_dropped), cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_run_has_signal),
+        cmocka_unit_test(test_stop_and_resume),
+        cmocka_unit_test(test_threads_and_scheduling),
+        cmocka_unit_test(test_seed_matters),
+        cmocka_unit_test(test_later_rows_are_dropped),
+        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_start_tasks),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -100,7 +100,7 @@ static azr_status check_expected(const json_t *object, size_t n_inputs, azr_erro
     if (status == AZR_OK && texts != NULL && n != n_inputs)
         status = azr_error_set(error, AZR_ERROR_INPUT, "%zu expected values for %zu inputs", n,
                                n_inputs);
-    for (size_t i = 0; status == AZR_OK && i < n; i++) {
+    for (size_t i = 0; status == AZR_OK && texts != NULL && i < n; i++) {
         azr_literal *literal = NULL;
         status = azr_literal_parse(texts[i], strlen(texts[i]), &literal, error);
         if (status != AZR_OK)
@@ -271,11 +271,10 @@ static azr_status serve(exec_queue *queue, azr_error *error)
     while (status == AZR_OK) {
         const char *line;
         size_t size;
-        if (queue->n == AZR_EXEC_MAX_QUEUE)
-            finish_oldest(queue);
-        else if (next_line(queue, &line, &size))
+        bool has_room = queue->n < AZR_EXEC_MAX_QUEUE;
+        if (has_room && next_line(queue, &line, &size))
             take_line(queue, line, size);
-        else if (!queue->at_end && input_waits(queue->n > 0 ? 0 : -1))
+        else if (has_room && !queue->at_end && input_waits(queue->n > 0 ? 0 : -1))
             status = read_more(queue, error);
         else if (queue->n > 0)
             finish_oldest(queue);

@@ -360,7 +360,7 @@ azr_status azr_executor_wait(azr_executor *executor, uint64_t ticket, azr_exec_r
 azr_status azr_executor_run(azr_executor *executor, const azr_exec_job *job,
                             azr_exec_reply *out_reply, azr_error *error)
 {
-    uint64_t ticket;
+    uint64_t ticket = 0;
     azr_status status = azr_executor_submit(executor, job, &ticket, error);
     return status == AZR_OK ? azr_executor_wait(executor, ticket, out_reply, error) : status;
 }

@@ -385,7 +385,7 @@ static void sleep_and_read(azr_executor *executor)
 {
     enum { FIRST_SLOT = 1 + AZR_EXEC__N_FLAVOURS };
     struct pollfd fds[FIRST_SLOT + AZR_EXEC__MAX_WORKERS];
-    uint64_t ids[AZR_EXEC__MAX_WORKERS], count;
+    uint64_t ids[AZR_EXEC__MAX_WORKERS] = {0}, count;
     fds[0] = (struct pollfd){.fd = executor->wake_fd, .events = POLLIN};
     for (int f = 0; f < AZR_EXEC__N_FLAVOURS; f++)
         fds[1 + f] = (struct pollfd){.fd = executor->servers[f].fd, .events = POLLIN};
@@ -396,8 +396,9 @@ static void sleep_and_read(azr_executor *executor)
             .fd = slot->what != NULL && !slot->overflow ? slot->record_fd : -1, .events = POLLIN};
     }
     int ms = poll_ms(executor);
+    nfds_t n_fds = FIRST_SLOT + (nfds_t)executor->n_workers;
     pthread_mutex_unlock(&executor->lock);
-    int n = poll(fds, (nfds_t)(FIRST_SLOT + executor->n_workers), ms);
+    int n = poll(fds, n_fds, ms);
     pthread_mutex_lock(&executor->lock);
     if (n <= 0)
         return;

@@ -8,7 +8,7 @@ trap 'rm -f "$found"' EXIT
 
 mapfile -t sources < <(find src -name '*.c' | sort)
 mapfile -t headers < <(find include -name '*.h' | sort)
-mapfile -t all < <(find src include tests bench -name '*.[ch]' -o -name '*.inc' | sort)
+mapfile -t all < <(find src include tests -name '*.[ch]' -o -name '*.inc' | sort)
 
 # Lines of a file: .c 500 / 1000, public header 250 / 400.
 lines() { # word warn fail files...

@@ -77,7 +77,7 @@ const azr_config_option azr_config__options[] = {
     NUMBER(adam_beta1, "0.9", 0, 0.999999, "", "decay of the first moment"),
     NUMBER(adam_beta2, "0.999", 0, 0.999999, "", "decay of the second moment"),
     NUMBER(adam_eps, "1e-8", 1e-30, 1, "", "added to the root of the second moment"),
-    NUMBER(grad_clip, "1.0", 1e-6, 1e6, "", "largest global gradient norm"),
+    NUMBER(grad_clip, "1.0", 0, 1e6, "", "largest global gradient norm; 0: no limit"),
     NUMBER(entropy_coef, "0.001", 0, 10, "", "weight of the entropy bonus"),
     INTEGER(micro_batch_tokens, "2048", 16, 1e8, "tokens", "that go forward and backward together"),
 

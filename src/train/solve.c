@@ -12,8 +12,11 @@ enum { FIRST_SOLVER_SEQUENCE = 1 << 24 };
 static void add_prompt(azr_solutions *solutions, const azr_task *task, int64_t task_id,
                        azr_proposal_try *proposed, size_t n_samples)
 {
-    solutions->prompts[solutions->n_prompts++] = (azr_solver_prompt){
-        .task = task, .task_id = task_id, .proposed = proposed, .n_samples = n_samples};
+    solutions->prompts[solutions->n_prompts++] = (azr_solver_prompt){.task = task,
+                                                                     .task_id = task_id,
+                                                                     .origin = proposed,
+                                                                     .proposed = proposed,
+                                                                     .n_samples = n_samples};
 }
 
 static void add_estimates(const azr_trainer *trainer, azr_proposals *proposals,
@@ -38,6 +41,7 @@ static azr_status add_training(azr_trainer *trainer, int64_t step, azr_kind kind
         if (try->verdict != AZR_VERDICT_VALID || try->task.kind != kind)
             continue;
         add_prompt(solutions, &try->task, 0, NULL, 1);
+        solutions->prompts[solutions->n_prompts - 1].origin = try;
         left--;
     }
     const azr_rng_key key = {.seed = (uint64_t)trainer->config.seed,

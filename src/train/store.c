@@ -61,8 +61,8 @@ azr_status azr_train__store_solutions(azr_trainer *trainer, int64_t step,
         azr_attempt attempt = {.step = step,
                                .role = AZR_ROLE_SOLVER,
                                .kind = prompt->task->kind,
-                               .task_id = prompt->proposed != NULL ? prompt->proposed->task_id
-                                                                   : prompt->task_id,
+                               .task_id = prompt->origin != NULL ? prompt->origin->task_id
+                                                                 : prompt->task_id,
                                .purpose = prompt->proposed != NULL ? "estimate" : "solve",
                                .prompt = prompt->text,
                                .verdict = try->verdict,

@@ -89,7 +89,8 @@ void azr_proposals_deinit(azr_proposals *proposals);
 /* A task to solve n_samples times. */
 typedef struct azr_solver_prompt {
     const azr_task *task;
-    int64_t task_id;            /* 0: not stored yet */
+    int64_t task_id;                /* 0: not stored yet */
+    const azr_proposal_try *origin; /* this step's proposal that the task is of, or NULL */
     azr_proposal_try *proposed; /* this step's proposal whose difficulty is estimated, or NULL */
     char *text;
     int32_t *tokens;

@@ -57,6 +57,10 @@ static void test_run_has_signal(void **state)
     assert_true(query("straight", "SELECT count(*) FROM attempts WHERE verdict = 'correct'") > 0);
     assert_true(query("straight", "SELECT count(DISTINCT reward) FROM attempts WHERE "
                                   "role = 'solver'") > 1);
+    /* Answers name their task, which is this step's or a stored one (0: a duplicate's). */
+    assert_true(query("straight",
+                      "SELECT count(*) FROM attempts a JOIN tasks t ON t.id = a.task_id "
+                      "WHERE a.purpose = 'solve' AND t.step = a.step") > 0);
     assert_int_equal(query("straight", "SELECT count(*) FROM metrics WHERE "
                                        "name = 'actor/mismatch' AND value = 0"),
                      4);

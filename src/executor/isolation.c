@@ -132,3 +132,48 @@ bool azr_exec__drop_privileges(void)
         prctl(PR_CAPBSET_DROP, cap, 0, 0, 0); /* fails without the right, and then has no effect */
     return syscall(SYS_capset, &header, none) == 0 && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0;
 }
+
+/* In a child: all of it, the empty root by a grandchild, as a server does it. */
+static bool rehearse(char *reason, size_t reason_bytes)
+{
+    if (!azr_exec__enter_namespaces(reason, reason_bytes))
+        return false;
+    pid_t first = fork();
+    if (first == 0)
+        _exit(azr_exec__empty_root(reason, reason_bytes) ? 0 : 1 + (errno & 0x7f));
+    int status = 0;
+    if (first < 0 || waitpid(first, &status, 0) != first) {
+        snprintf(reason, reason_bytes, "fork in the namespaces: %s", strerror(errno));
+        return false;
+    }
+    if (status != 0)
+        snprintf(reason, reason_bytes, "empty root: %s",
+                 WIFEXITED(status) ? strerror(WEXITSTATUS(status) - 1) : "it was killed");
+    return status == 0;
+}
+
+bool azr_exec__try_namespaces(char *reason, size_t reason_bytes)
+{
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) != 0) {
+        snprintf(reason, reason_bytes, "pipe: %s", strerror(errno));
+        return false;
+    }
+    pid_t child = fork();
+    if (child == 0) {
+        bool ok = rehearse(reason, reason_bytes);
+        if (!ok && write(ends[1], reason, strlen(reason)) < 0)
+            _exit(2);
+        _exit(ok ? 0 : 1);
+    }
+    close(ends[1]);
+    ssize_t n = read(ends[0], reason, reason_bytes - 1);
+    reason[n > 0 ? n : 0] = '\0';
+    close(ends[0]);
+    int status = 1;
+    if (child < 0 || waitpid(child, &status, 0) != child)
+        snprintf(reason, reason_bytes, "fork: %s", strerror(errno));
+    else if (status != 0 && n <= 0)
+        snprintf(reason, reason_bytes, "the try of them died");
+    return child > 0 && status == 0;
+}

@@ -8,6 +8,9 @@
 
 enum { AZR_EXEC__UID = 65534 };
 
+/* Can all of what follows be had here? Tried in a child, since half of it cannot be undone. False:
+ * reason says why not. */
+bool azr_exec__try_namespaces(char *reason, size_t reason_bytes);
 /* Puts this process into new user, mount, network, IPC and UTS namespaces (its children into a new
  * PID namespace) and makes it user 65534 where that is possible. Needs a single thread. False: not
  * all of them can be had, reason says why; the user was changed all the same when this was root. */

@@ -351,7 +351,7 @@ static _Noreturn void fork_server(azr_exec__flavour flavour, const char *without
     bool inside = false;
     if (lists(without, "namespaces"))
         snprintf(s.ready.namespaces, sizeof s.ready.namespaces, "disabled by AZR_EXECUTOR_DISABLE");
-    else
+    else if (azr_exec__try_namespaces(s.ready.namespaces, sizeof s.ready.namespaces))
         inside = azr_exec__enter_namespaces(s.ready.namespaces, sizeof s.ready.namespaces);
     if (!inside && !azr_exec__leave_root()) {
         snprintf(s.ready.text, sizeof s.ready.text, "root cannot become user %d", AZR_EXEC__UID);

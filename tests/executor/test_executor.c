@@ -34,6 +34,21 @@ static pid_t parent_of(pid_t pid)
     return parent;
 }
 
+/* There, and no zombie that its new parent has not buried yet. */
+static bool is_alive(pid_t pid)
+{
+    char path[64], text[512] = {0};
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    FILE *file = fopen(path, "re");
+    if (file == NULL)
+        return false;
+    size_t n = fread(text, 1, sizeof text - 1, file);
+    fclose(file);
+    text[n] = '\0';
+    const char *behind_name = strrchr(text, ')');
+    return behind_name != NULL && behind_name[2] != 'Z';
+}
+
 /* Processes below pid, at any depth; the nearest ones first. */
 static size_t descendants(pid_t pid, pid_t *out, size_t max)
 {
@@ -107,6 +122,48 @@ static void nothing_is_left(void **state)
         }
         assert_int_equal(n_left, n_before);
     }
+}
+
+/* azr is killed while programs run: its sandbox goes with it. */
+static void dies_with_its_owner(void **state)
+{
+    (void)state;
+    int ready[2];
+    char byte = 0;
+    assert_int_equal(pipe(ready), 0);
+    pid_t owner = fork();
+    if (owner == 0) {
+        azr_executor *executor = open_sandbox(AZR_EXEC_LEVEL_SECCOMP);
+        const char *input = "";
+        azr_exec_job job = {.program = "def f():\n    while True: pass\n",
+                            .inputs = &input,
+                            .n_inputs = 1,
+                            .limits = azr_exec_default_limits()};
+        job.limits.cpu_ms = job.limits.wall_ms = 60000;
+        uint64_t ticket;
+        for (int i = 0; i < 4; i++)
+            azr_executor_submit(executor, &job, &ticket, NULL);
+        pause_ms(200);
+        if (write(ready[1], &byte, 1) != 1)
+            _exit(1);
+        pause();
+        _exit(1);
+    }
+    assert_int_equal(read(ready[0], &byte, 1), 1);
+    pid_t pids[256];
+    size_t n = descendants(owner, pids, 256), n_left = n;
+    assert_true(n >= 4);
+    kill(owner, SIGKILL);
+    assert_int_equal(waitpid(owner, NULL, 0), owner);
+    for (int patience = 0; patience < 500 && n_left > 0; patience++) {
+        pause_ms(10);
+        n_left = 0;
+        for (size_t i = 0; i < n; i++)
+            n_left += is_alive(pids[i]) ? 1 : 0;
+    }
+    assert_int_equal(n_left, 0);
+    close(ready[0]);
+    close(ready[1]);
 }
 
 /* --- determinism --------------------------------------------------------------------------------
@@ -522,11 +579,17 @@ static void without_root(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(nothing_is_left),  cmocka_unit_test(determinism),
-        cmocka_unit_test(arguments_arrive), cmocka_unit_test(inputs_are_apart),
-        cmocka_unit_test(limits_hold),      cmocka_unit_test(long_queue),
-        cmocka_unit_test(kills_under_load), cmocka_unit_test(killed_runs_are_internal),
-        cmocka_unit_test(levels),           cmocka_unit_test(probe_says_what_is),
+        cmocka_unit_test(nothing_is_left),
+        cmocka_unit_test(dies_with_its_owner),
+        cmocka_unit_test(determinism),
+        cmocka_unit_test(arguments_arrive),
+        cmocka_unit_test(inputs_are_apart),
+        cmocka_unit_test(limits_hold),
+        cmocka_unit_test(long_queue),
+        cmocka_unit_test(kills_under_load),
+        cmocka_unit_test(killed_runs_are_internal),
+        cmocka_unit_test(levels),
+        cmocka_unit_test(probe_says_what_is),
         cmocka_unit_test(without_root),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

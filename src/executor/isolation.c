@@ -88,9 +88,22 @@ bool azr_exec__leave_root(void)
            setresuid(AZR_EXEC__UID, AZR_EXEC__UID, AZR_EXEC__UID) == 0;
 }
 
+/* Is there a user 65534 to become? Not in a container that knows only its own root. */
+static bool other_user_exists(void)
+{
+    unsigned long inside, outside, count;
+    bool exists = false;
+    FILE *map = fopen("/proc/self/uid_map", "re");
+    while (map != NULL && !exists && fscanf(map, "%lu %lu %lu", &inside, &outside, &count) == 3)
+        exists = AZR_EXEC__UID >= inside && AZR_EXEC__UID - inside < count;
+    if (map != NULL)
+        fclose(map);
+    return exists;
+}
+
 bool azr_exec__enter_namespaces(char *reason, size_t reason_bytes)
 {
-    if (geteuid() == 0)
+    if (geteuid() == 0 && other_user_exists())
         return unshare_as_root(reason, reason_bytes);
     uid_t uid = geteuid();
     gid_t gid = getegid();

@@ -8,7 +8,9 @@
 #include <dirent.h>
 #include <errno.h>
 #include <grp.h>
+#include <seccomp.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -546,6 +548,50 @@ static void probe_says_what_is(void **state)
     azr_executor_destroy(executor);
 }
 
+/* In a child that the kernel refuses one system call (with one argument, unless that is 0): what
+ * level is reached, and is the sentence about it there? */
+static void check_refused(int system_call, uint64_t argument, azr_exec_level expected,
+                          const char *sentence)
+{
+    pid_t child = fork();
+    if (child == 0) {
+        scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
+        if (filter == NULL ||
+            seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), system_call, argument != 0 ? 1 : 0,
+                             SCMP_A0(SCMP_CMP_EQ, argument)) != 0 ||
+            seccomp_load(filter) != 0)
+            _exit(2);
+        azr_executor_options options = azr_executor_default_options();
+        azr_executor *executor = NULL;
+        azr_error error = {0};
+        options.required = expected + 1;
+        if (azr_executor_create(&options, &executor, &error) != AZR_ERROR_UNSUPPORTED ||
+            strstr(error.text, sentence) == NULL)
+            _exit(3);
+        options.required = expected;
+        if (azr_executor_create(&options, &executor, &error) != AZR_OK)
+            _exit(4);
+        if (azr_executor_level(executor) != expected)
+            _exit(5);
+        check_sentinel(executor);
+        check_fork_fails(executor);
+        azr_executor_destroy(executor);
+        _exit(0);
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+static void what_the_kernel_refuses(void **state)
+{
+    (void)state;
+    check_refused(SCMP_SYS(unshare), 0, AZR_EXEC_LEVEL_SECCOMP, "unshare");
+    check_refused(SCMP_SYS(pivot_root), 0, AZR_EXEC_LEVEL_SECCOMP, "empty root");
+    check_refused(SCMP_SYS(prctl), PR_SET_SECCOMP, AZR_EXEC_LEVEL_LIMITS, "refuses the filter");
+}
+
 /* As a user without any rights. */
 static void without_root(void **state)
 {
@@ -590,6 +636,7 @@ int main(void)
         cmocka_unit_test(killed_runs_are_internal),
         cmocka_unit_test(levels),
         cmocka_unit_test(probe_says_what_is),
+        cmocka_unit_test(what_the_kernel_refuses),
         cmocka_unit_test(without_root),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -386,6 +386,7 @@ __attribute__((constructor)) static void enter_server(int argc, char **argv, cha
         return;
     (void)environment;
     clearenv();
+    prctl(PR_SET_NAME, azr_exec__server_name, 0, 0, 0);
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
     for (int fd = 0; fd < 3 && null >= 0; fd++)
         dup2(null, fd);

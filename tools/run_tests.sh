@@ -1,6 +1,6 @@
 #!/bin/sh
 # Runs test programs, each as a process with a time limit, and sums what cmocka reports.
-# usage: [BUILD=build] [TEST_TIMEOUT=300] tools/run_tests.sh PROGRAM...
+# usage: [BUILD=build] [TEST_TIMEOUT=900] tools/run_tests.sh PROGRAM...
 # The last line is "N passed, N failed, N skipped"; the exit code is 1 when anything failed.
 #
 # A test counts as failed unless its own line says OK or SKIPPED: so tests that a crash or the time
@@ -10,7 +10,7 @@
 set -u
 
 build=${BUILD:-build}
-limit=${TEST_TIMEOUT:-300}
+limit=${TEST_TIMEOUT:-900}
 logs=$build/test-logs
 mkdir -p "$logs"
 AZR_BINARY=${AZR_BINARY:-$build/azr}

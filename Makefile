@@ -133,7 +133,7 @@ $(BUILD)/guided/%: tests/fuzz/fuzz_%.c tests/support/fuzz_formats.c $(wildcard s
 	    $(filter-out -MMD -MP,$(CPPFLAGS)) $^ $(wildcard src/base/*.c) $(PKG_LIBS) -lm -o $@
 
 bench: build
-	$(BUILD)/azr bench limit
+	$(BUILD)/azr bench limit -m models/$(MODEL)
 	$(BUILD)/azr bench decode -m models/$(MODEL)
 	$(BUILD)/azr bench train -m models/$(MODEL)
 

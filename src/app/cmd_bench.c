@@ -208,10 +208,10 @@ static azr_status bench_decode(const bench_options *o, azr_model *model, const b
     bench_streams s;
     size_t n = (size_t)o->n_streams;
     azr_status status = streams_create(o, model, &s, error);
-    double begin = azr_clock_seconds(), filled = begin;
+    double begin = azr_clock_seconds();
     if (status == AZR_OK)
         status = azr_kv_extend(s.kv, s.extensions, n, s.states, error);
-    filled = azr_clock_seconds();
+    double filled = azr_clock_seconds();
     for (int64_t i = 0; status == AZR_OK && i < o->n_new; i++)
         status = azr_stop_requested() ? azr_error_set(error, AZR_ERROR_INTERRUPTED, "interrupted")
                                       : decode_step(model, &s, n, error);

@@ -89,8 +89,7 @@ void azr_attention_forward(const azr_attention_shape *shape, const azr_attention
         return;
     azr_attention_job *jobs = azr_alloc((size_t)n_jobs, sizeof *jobs);
     list_forward_jobs(shape, queries, n_queries, jobs);
-    int n_threads = n_jobs > 1 ? azr_kernels_threads() : 1;
-#pragma omp parallel num_threads(n_threads)
+#pragma omp parallel num_threads(n_jobs > 1 ? azr_kernels_threads() : 1)
     {
         float *scratch = scratch_alloc(shape, n_keys);
 #pragma omp for schedule(dynamic)
@@ -125,7 +124,10 @@ static int64_t list_trees(const azr_attention_query *queries, int64_t n_queries,
 
 void azr_attention_backward(const azr_attention_shape *shape, const azr_attention_query *queries,
                             int64_t n_queries, const float *q, int64_t q_stride, const float *out,
-                            const float *dout, float *dq, int64_t dq_stride)
+                            const float *dout,
+                            float *dq, /* NOLINT(readability-non-const-parameter):
+                                          written through the arrays below */
+                            int64_t dq_stride)
 {
     const azr_kernel_table *table = azr_kernels__table();
     azr_attention_gradients arrays = {q, out, dout, dq, q_stride, dq_stride};
@@ -135,12 +137,12 @@ void azr_attention_backward(const azr_attention_shape *shape, const azr_attentio
     int64_t *firsts = azr_alloc((size_t)n_queries * 3, sizeof *firsts);
     int64_t *next = firsts + n_queries;
     int64_t n_trees = list_trees(queries, n_queries, firsts, firsts + 2 * n_queries, next);
-    int n_threads = n_trees * n_kv > 1 ? azr_kernels_threads() : 1;
-#pragma omp parallel num_threads(n_threads)
+    int64_t n_jobs = n_trees * n_kv;
+#pragma omp parallel num_threads(n_jobs > 1 ? azr_kernels_threads() : 1)
     {
         float *scratch = scratch_alloc(shape, n_keys);
 #pragma omp for schedule(dynamic)
-        for (int64_t i = 0; i < n_trees * n_kv; i++)
+        for (int64_t i = 0; i < n_jobs; i++)
             for (int64_t j = firsts[i / n_kv]; j >= 0; j = next[j])
                 table->attention_backward(shape, &queries[j], i % n_kv, &arrays, scratch);
         azr_free(scratch);

@@ -129,8 +129,7 @@ static void to_bf16(int64_t n, const float *x, uint16_t *y)
     const azr_kernel_table *table = azr_kernels__table();
     enum { CHUNK = 1 << 14 };
     int64_t n_chunks = (n + CHUNK - 1) / CHUNK;
-    int n_threads = n_chunks > 1 ? azr_kernels_threads() : 1;
-#pragma omp parallel for num_threads(n_threads) schedule(static)
+#pragma omp parallel for schedule(static) num_threads(n_chunks > 1 ? azr_kernels_threads() : 1)
     for (int64_t i = 0; i < n_chunks; i++) {
         int64_t at = i * CHUNK, left = n - at;
         table->to_bf16(left < CHUNK ? left : CHUNK, x + at, y + at);

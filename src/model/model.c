@@ -156,8 +156,8 @@ azr_status azr_model_create(const azr_model_shape *shape, azr_dtype dtype, uint6
     for (size_t i = 0; i < model->layout.n; i++) {
         const azr_parameter *p = &model->layout.parameters[i];
         float *w = model->weights + p->offset;
-        int n_threads = p->n_elements > 4096 ? azr_kernels_threads() : 1;
-#pragma omp parallel for num_threads(n_threads) schedule(static)
+#pragma omp parallel for schedule(static) \
+    num_threads(p->n_elements > 4096 ? azr_kernels_threads() : 1)
         for (int64_t j = 0; j < p->n_elements; j++) {
             azr_rng_key key = {seed, AZR_RNG_WEIGHTS, 0, (uint32_t)i};
             w[j] = draw_weight(&key, p, (uint64_t)j);

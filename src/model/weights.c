@@ -14,8 +14,7 @@ enum { READ_CHUNK = 1 << 16 };
 static void read_tensor(const azr_tensor *tensor, float *out)
 {
     int64_t n = tensor->n_elements, n_chunks = (n + READ_CHUNK - 1) / READ_CHUNK;
-    int n_threads = n_chunks > 1 ? azr_kernels_threads() : 1;
-#pragma omp parallel for num_threads(n_threads) schedule(static)
+#pragma omp parallel for schedule(static) num_threads(n_chunks > 1 ? azr_kernels_threads() : 1)
     for (int64_t i = 0; i < n_chunks; i++) {
         int64_t at = i * READ_CHUNK, left = n - at;
         azr_tensor_read(tensor, at, left < READ_CHUNK ? left : READ_CHUNK, out + at);

@@ -110,6 +110,8 @@ static azr_status check_mismatch(int64_t step, const row *rows, size_t n, const 
                                      "%s sample is %g",
                                      step, t, azr_role_name(rows[i].episode->role),
                                      azr_kind_name(rows[i].episode->kind), (double)logprobs[at]);
+            /* Exactness is a contract: the same bits, not nearly the same number. */
+            /* NOLINTNEXTLINE(bugprone-suspicious-memory-comparison) */
             if (memcmp(&logprobs[at], &sample->logprobs[t], sizeof(float)) != 0)
                 return azr_error_set(error, AZR_ERROR_NUMERIC,
                                      "step %" PRId64 ": token %zu of a %s's %s sample has "

@@ -41,6 +41,7 @@ typedef struct azr_config {
     double temperature;           /* 1.0 */
     double top_p;                 /* 1.0 */
     int64_t top_k;                /* 0 = off */
+    bool train_propose;           /* true: proposals are learnt from */
     azr_advantage advantage;      /* token */
     double propose_zero_reward;   /* -0.5: proposer's reward when nobody or everybody solves */
     double learning_rate;         /* 1e-6 */

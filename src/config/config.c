@@ -44,6 +44,11 @@ static bool owns_text(const azr_config_option *option)
     return option->kind == AZR_OPTION_IS_TEXT || option->kind == AZR_OPTION_IS_LIST;
 }
 
+static bool *switch_of(const azr_config *config, const azr_config_option *option)
+{
+    return (bool *)((char *)config + option->offset);
+}
+
 /* --- assignment ------------------------------------------------------------------------------- */
 
 const azr_config_option *azr_config__find(const char *name, azr_error *error)
@@ -140,6 +145,17 @@ static azr_status assign_text(azr_config *config, const azr_config_option *optio
     return AZR_OK;
 }
 
+static azr_status assign_switch(azr_config *config, const azr_config_option *option,
+                                const char *text, azr_error *error)
+{
+    bool on = strcmp(text, "true") == 0;
+    if (!on && strcmp(text, "false") != 0)
+        return azr_error_set(error, AZR_ERROR_INPUT, "%s must be true or false, not '%.64s'",
+                             option->name, text);
+    *switch_of(config, option) = on;
+    return AZR_OK;
+}
+
 azr_status azr_config__assign(azr_config *config, const azr_config_option *option, const char *text,
                               size_t size, azr_error *error)
 {
@@ -160,6 +176,8 @@ azr_status azr_config__assign(azr_config *config, const azr_config_option *optio
         *choice_of(config, option) = choice;
         return AZR_OK;
     }
+    case AZR_OPTION_IS_SWITCH:
+        return assign_switch(config, option, text, error);
     }
     AZR_CHECK(!"a kind of option");
     return AZR_ERROR_INTERNAL;
@@ -307,6 +325,9 @@ static void print_value(azr_strbuf *out, const azr_config *config, const azr_con
     case AZR_OPTION_IS_CHOICE:
         azr_strbuf_puts(out, option->choices[*choice_of(config, option)]);
         break;
+    case AZR_OPTION_IS_SWITCH:
+        azr_strbuf_puts(out, *switch_of(config, option) ? "true" : "false");
+        break;
     }
 }
 
@@ -316,6 +337,8 @@ static void print_range(azr_strbuf *out, const azr_config_option *option)
     if (option->kind == AZR_OPTION_IS_INTEGER || option->kind == AZR_OPTION_IS_NUMBER)
         azr_strbuf_printf(out, "%.16g to %.16g%s%s", option->min, option->max,
                           option->unit[0] != '\0' ? " " : "", option->unit);
+    if (option->kind == AZR_OPTION_IS_SWITCH)
+        azr_strbuf_puts(out, "true | false");
     for (int i = 0; i < AZR_CONFIG_MAX_CHOICES && option->choices[i] != NULL; i++)
         azr_strbuf_printf(out, "%s%s", i > 0 ? " | " : "", option->choices[i]);
 }

@@ -12,9 +12,10 @@ typedef enum azr_option_kind {
     AZR_OPTION_IS_TEXT,    /* char *, owned */
     AZR_OPTION_IS_LIST,    /* char *, owned: words with commas between; a YAML list is joined so */
     AZR_OPTION_IS_CHOICE,  /* an enum whose values count the choices from 0 */
+    AZR_OPTION_IS_SWITCH,  /* bool: true or false */
 } azr_option_kind;
 
-enum { AZR_CONFIG_MAX_CHOICES = 4 };
+enum { AZR_CONFIG_MAX_CHOICES = 6 };
 
 typedef struct azr_config_option {
     const char *name;

@@ -17,6 +17,16 @@
         FIELD(name), .kind = AZR_OPTION_IS_NUMBER, .initial = (default_), .min = (min_), \
                      .max = (max_), .unit = (unit_), .help = (help_)                     \
     }
+#define CHOICE(name, default_, help_, ...)                                 \
+    {                                                                      \
+        FIELD(name), .kind = AZR_OPTION_IS_CHOICE, .initial = (default_),  \
+                     .choices = {__VA_ARGS__}, .unit = "", .help = (help_) \
+    }
+#define SWITCH(name, default_, help_)                                                 \
+    {                                                                                 \
+        FIELD(name), .kind = AZR_OPTION_IS_SWITCH, .initial = (default_), .unit = "", \
+                     .help = (help_)                                                  \
+    }
 #define TEXT(name, default_, help_)                                                 \
     {                                                                               \
         FIELD(name), .kind = AZR_OPTION_IS_TEXT, .initial = (default_), .unit = "", \
@@ -29,9 +39,8 @@ const azr_config_option azr_config__options[] = {
     TEXT(run, "", "folder of the run; empty: runs/<date>-<time>"),
     INTEGER(seed, "1", 0, LARGEST, "", "of everything that is drawn; same seed, same run"),
     INTEGER(threads, "0", 0, 1024, "threads", "0: one for each core"),
-    {FIELD(dtype), .kind = AZR_OPTION_IS_CHOICE, .initial = "auto",
-     .choices = {"auto", "f32", "bf16"}, .unit = "",
-     .help = "what matrix products multiply in; auto: bf16 where the CPU has it"},
+    CHOICE(dtype, "auto", "what matrix products multiply in; auto: bf16 where the CPU has it",
+           "auto", "f32", "bf16"),
     INTEGER(memory_limit_mb, "0", 0, 1e9, "MB", "refuse a plan above this; 0: what is free"),
 
     /* tasks */
@@ -67,9 +76,10 @@ const azr_config_option azr_config__options[] = {
             "of key-value cache; 0: as many as one rollout can need"),
 
     /* learning */
-    {FIELD(advantage), .kind = AZR_OPTION_IS_CHOICE, .initial = "token",
-     .choices = {"token", "sequence"}, .unit = "",
-     .help = "TRR++ whitens rewards over tokens or over sequences"},
+    SWITCH(train_propose, "true",
+           "learn from proposals too; false: propose, but learn to solve only"),
+    CHOICE(advantage, "token", "TRR++ whitens rewards over tokens or over sequences", "token",
+           "sequence"),
     NUMBER(propose_zero_reward, "-0.5", -1, 1, "",
            "proposer's reward when nobody or everybody solves its task"),
     NUMBER(learning_rate, "1e-6", 0, 1, "", "of AdamW"),

@@ -162,13 +162,13 @@ static void reward_proposals(const azr_trainer *trainer, azr_proposals *proposal
     }
 }
 
-/* All proposals, and the answers that are not estimates. */
-static azr_episode *collect_episodes(const azr_proposals *proposals, const azr_solutions *solutions,
-                                     size_t *out_n)
+/* The proposals when proposing is learnt, and the answers that are not estimates. */
+static azr_episode *collect_episodes(const azr_trainer *trainer, const azr_proposals *proposals,
+                                     const azr_solutions *solutions, size_t *out_n)
 {
     azr_episode *episodes = azr_alloc(proposals->n_tries + solutions->n_tries, sizeof *episodes);
     size_t n = 0;
-    for (size_t i = 0; i < proposals->n_tries; i++) {
+    for (size_t i = 0; trainer->config.train_propose && i < proposals->n_tries; i++) {
         const azr_proposal_try *try = &proposals->tries[i];
         const azr_proposer_prompt *prompt = &proposals->prompts[try->prompt];
         episodes[n++] = (azr_episode){.role = AZR_ROLE_PROPOSER,
@@ -243,7 +243,7 @@ static azr_status run_step(azr_trainer *trainer, int64_t step, azr_error *error)
     if (status == AZR_OK) {
         size_t n = 0;
         reward_proposals(trainer, &proposals);
-        azr_episode *episodes = collect_episodes(&proposals, &solutions, &n);
+        azr_episode *episodes = collect_episodes(trainer, &proposals, &solutions, &n);
         status = azr_train__learn(trainer, step, episodes, n, error);
         azr_free(episodes);
     }

@@ -187,6 +187,11 @@ static void test_set(void **state)
                         "--set: total_steps must be from 1 to 1000000000 steps, not -1");
     assert_int_equal(azr_config_set(&f->config, "run=\xc3(", &f->error), AZR_ERROR_INPUT);
     assert_string_equal(f->error.text, "--set: run is not UTF-8");
+    assert_int_equal(azr_config_set(&f->config, "train_propose=no", &f->error), AZR_ERROR_INPUT);
+    assert_string_equal(f->error.text, "--set: train_propose must be true or false, not 'no'");
+    assert_true(f->config.train_propose);
+    assert_int_equal(azr_config_set(&f->config, "train_propose=false", &f->error), AZR_OK);
+    assert_false(f->config.train_propose);
     assert_int_equal(f->config.total_steps, 4);
     assert_string_equal(f->config.run, "");
 }
@@ -238,6 +243,7 @@ static void test_print_round_trip(void **state)
         "kinds=induction",
         "advantage=sequence",
         "propose_zero_reward=0",
+        "train_propose=false",
     };
     for (size_t i = 0; i < sizeof assignments / sizeof assignments[0]; i++)
         assert_int_equal(azr_config_set(&f->config, assignments[i], &f->error), AZR_OK);
@@ -251,6 +257,7 @@ static void test_print_round_trip(void **state)
     assert_string_equal(text, text_again);
     assert_string_equal(again.model, f->config.model);
     assert_string_equal(again.run, "~");
+    assert_false(again.train_propose);
     assert_int_equal(again.seed, 9007199254740991);
     assert_true(again.learning_rate == 3.3333333333333335e-7);
     azr_free(text);

@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <jansson.h>
+#include <math.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -24,8 +25,9 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <sqlite3.h>
 
-enum { FIRST_PIECE = 257, MAX_SETS = 8, SECONDS = 120 };
+enum { FIRST_PIECE = 257, MAX_SETS = 24, SECONDS = 120 };
 
 /* After the bytes and the end token: completions of the template that make sense. */
 static const char *const pieces[] = {
@@ -244,4 +246,32 @@ void tiny_run_equal(const tiny_run *tiny, const char *a, const char *b, int64_t 
     assert_string_equal(metrics_a, metrics_b);
     azr_free(metrics_a);
     azr_free(metrics_b);
+}
+
+double tiny_run_query(const tiny_run *tiny, const char *name, const char *sql)
+{
+    char *folder = tiny_run_path(tiny, name), *path = azr_path_join(folder, "run.db");
+    sqlite3 *db;
+    sqlite3_stmt *statement;
+    assert_int_equal(sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL), SQLITE_OK);
+    if (sqlite3_prepare_v2(db, sql, -1, &statement, NULL) != SQLITE_OK)
+        fail_msg("%s: %s", sql, sqlite3_errmsg(db));
+    assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
+    double value = sqlite3_column_type(statement, 0) == SQLITE_NULL
+                       ? NAN
+                       : sqlite3_column_double(statement, 0);
+    sqlite3_finalize(statement);
+    sqlite3_close(db);
+    azr_free(path);
+    azr_free(folder);
+    return value;
+}
+
+double tiny_run_metric(const tiny_run *tiny, const char *name, int64_t step, const char *metric)
+{
+    char sql[256];
+    snprintf(sql, sizeof sql,
+             "SELECT max(value) FROM metrics WHERE step = %" PRId64 " AND name = '%s'", step,
+             metric);
+    return tiny_run_query(tiny, name, sql);
 }

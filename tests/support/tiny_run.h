@@ -17,7 +17,8 @@ void tiny_run_create(tiny_run *tiny);
 void tiny_run_remove(tiny_run *tiny);
 /* "<folder>/<name>", free with azr_free. */
 char *tiny_run_path(const tiny_run *tiny, const char *name);
-/* Starts azr train on the run called name; sets: up to 8 assignments, NULL at the end, may be NULL.
+/* Starts azr train on the run called name; sets: up to 24 assignments, NULL at the end, may be
+ * NULL.
  */
 pid_t tiny_run_start(const tiny_run *tiny, const char *name, bool resume, const char *const *sets);
 /* Waits for it; 0 when it succeeded. What it printed lies in <folder>/log. */
@@ -30,5 +31,10 @@ void tiny_run_refused(const tiny_run *tiny, const char *name, bool resume, const
 /* Fails the test unless both runs' checkpoints of the step are the same bytes: model, optimizer,
  * tokenizer and state, which has the hash of the task rows; and their metrics but for times. */
 void tiny_run_equal(const tiny_run *tiny, const char *a, const char *b, int64_t step);
+/* The first column of the first row that the query gives on the run's run.db; fails the test when
+ * there is none. */
+double tiny_run_query(const tiny_run *tiny, const char *name, const char *sql);
+/* A number of a step from run.db, NaN when it was not said. */
+double tiny_run_metric(const tiny_run *tiny, const char *name, int64_t step, const char *metric);
 
 #endif

@@ -13,7 +13,6 @@
 #include <string.h>
 
 #include <cmocka.h>
-#include <sqlite3.h>
 
 static tiny_run tiny;
 
@@ -34,18 +33,7 @@ static int tear_down(void **state)
 
 static int64_t query(const char *run, const char *sql)
 {
-    char *folder = tiny_run_path(&tiny, run), *path = azr_path_join(folder, "run.db");
-    sqlite3 *db;
-    sqlite3_stmt *statement;
-    assert_int_equal(sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL), SQLITE_OK);
-    assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &statement, NULL), SQLITE_OK);
-    assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
-    int64_t value = sqlite3_column_int64(statement, 0);
-    sqlite3_finalize(statement);
-    sqlite3_close(db);
-    azr_free(path);
-    azr_free(folder);
-    return value;
+    return (int64_t)tiny_run_query(&tiny, run, sql);
 }
 
 /* The other tests say little unless the tiny model proposes, solves, fails and learns. */

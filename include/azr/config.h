@@ -15,6 +15,23 @@ typedef enum azr_config_dtype {
     AZR_CONFIG_DTYPE_BF16
 } azr_config_dtype; /* same order as azr_dtype */
 typedef enum azr_advantage { AZR_ADVANTAGE_TOKEN, AZR_ADVANTAGE_SEQUENCE } azr_advantage;
+typedef enum azr_loss_mean {
+    AZR_LOSS_MEAN_TOKEN,
+    AZR_LOSS_MEAN_SEQUENCE,
+    AZR_LOSS_MEAN_MICRO_BATCH
+} azr_loss_mean;
+typedef enum azr_config_kl {
+    AZR_CONFIG_KL_K1,
+    AZR_CONFIG_KL_ABS,
+    AZR_CONFIG_KL_K2,
+    AZR_CONFIG_KL_K3
+} azr_config_kl; /* same order as azr_kl_estimator */
+typedef enum azr_kl_place { AZR_KL_IN_LOSS, AZR_KL_IN_REWARD } azr_kl_place;
+typedef enum azr_schedule {
+    AZR_SCHEDULE_CONSTANT,
+    AZR_SCHEDULE_LINEAR,
+    AZR_SCHEDULE_COSINE
+} azr_schedule;
 
 /* Texts are owned by the config. The comment gives the default. */
 typedef struct azr_config {
@@ -48,7 +65,24 @@ typedef struct azr_config {
     double weight_decay;          /* 0.01 */
     double adam_beta1, adam_beta2, adam_eps; /* 0.9 0.999 1e-8 */
     double grad_clip;                        /* 1.0 */
+    azr_schedule learning_rate_schedule;     /* constant */
+    int64_t warmup_steps;                    /* 0 */
+    int64_t decay_steps;                     /* 0; needed by linear and cosine */
+    double learning_rate_min;                /* 0: share of learning_rate that is left */
+    int64_t epochs, mini_batches;            /* 1 1: updates a step are their product */
+    double clip_low, clip_high, dual_clip;   /* 0.2 0.2 0 = off */
+    azr_loss_mean loss_mean;                 /* token */
+    double proposer_weight, solver_weight;   /* 1 1: of the advantages of a role */
+    double running_decay;                    /* 0 = off: whitening over past steps too */
+    int64_t running_below;                   /* 16: for groups of fewer sequences than that */
     double entropy_coef;                     /* 0.001 */
+    double entropy_target;                   /* 0 = off: nats that entropy_coef is steered to */
+    double entropy_rate;                     /* 0.001: change of the coefficient per nat and step */
+    double entropy_coef_max;                 /* 0.1 */
+    double kl_coef;                          /* 0 = off: of the distance from a frozen model */
+    azr_kl_place kl_place;                   /* loss */
+    azr_config_kl kl_estimator;              /* k3 */
+    char *reference_model;                   /* "" = model */
     int64_t checkpoint_every;                /* 10 steps */
     int64_t keep_checkpoints;                /* 2 */
     int64_t eval_every;                      /* 0 = off */

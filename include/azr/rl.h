@@ -120,25 +120,66 @@ size_t azr_group(azr_role role, azr_kind kind); /* 0 .. AZR_N_GROUPS - 1 */
 void azr_advantage_whiten(bool by_token, size_t n, const double *rewards, const size_t *lengths,
                           double *advantages);
 
+/* Sums of a group over past steps, each step's weighing decay times the next one's. */
+typedef struct azr_running {
+    double weight, sum, squares; /* of weights, weight x reward, weight x reward squared */
+} azr_running;
+
+/* Adds a step's rewards to the sums of its group. */
+void azr_running_add(azr_running *running, bool by_token, double decay, size_t n,
+                     const double *rewards, const size_t *lengths);
+/* As azr_advantage_whiten, with mean and variance of the sums: a small group has a baseline even
+ * when its own rewards are all equal. All rewards ever seen equal: exactly 0. */
+void azr_running_whiten(const azr_running *running, size_t n, const double *rewards,
+                        double *advantages);
+
 /* --- policy loss ------------------------------------------------------------------------------ */
+
+/* Of d = logprob - reference logprob, estimators of the divergence from a frozen reference
+ * (Schulman, "Approximating KL divergence", 2020). Their means: K1 and K3 the divergence itself;
+ * ABS and K2 grow with it. d is kept within +-20. */
+typedef enum azr_kl_estimator {
+    AZR_KL_K1,  /* d */
+    AZR_KL_ABS, /* |d| */
+    AZR_KL_K2,  /* d^2 / 2 */
+    AZR_KL_K3,  /* exp(-d) - 1 + d */
+} azr_kl_estimator;
+
+/* *out_slope (may be NULL): its derivative by logprob. */
+double azr_kl_estimate(azr_kl_estimator estimator, double logprob, double reference_logprob,
+                       double *out_slope);
 
 typedef struct azr_policy_loss {
     double clip_low, clip_high; /* 0.2, 0.2 */
+    double dual_clip; /* 0: off; > 1: the loss of a token with A < 0 ends at -A times it */
     double entropy_coef;
-    double n_tokens; /* response tokens of the whole optimizer step: the mean is over all of them */
+    double kl_coef; /* 0: off; > 0: reference_logprobs are needed */
+    azr_kl_estimator kl_estimator;
 } azr_policy_loss;
 
+/* Response tokens, all arrays [n]. */
+typedef struct azr_policy_tokens {
+    size_t n;
+    const float *logprobs, *old_logprobs, *entropies, *advantages;
+    const float *reference_logprobs; /* may be NULL when kl_coef is 0 */
+    const float *weights;            /* of each token in the means; over one optimizer step: 1 */
+} azr_policy_tokens;
+
+/* Weighted sums: add micro-batches up. */
 typedef struct azr_policy_stats {
-    double loss, pg_loss, entropy; /* sums / n_tokens: add micro-batches up */
-    double ratio_clipped;          /* share of tokens */
-    double mismatch;               /* max |logprob - old_logprob| */
+    double loss, pg_loss, entropy, kl;
+    double ratio_clipped; /* weight of tokens whose ratio was clipped */
+    double dual_clipped;  /* weight of tokens at which the dual clip ended the loss */
+    double old_kl;        /* old_logprob - logprob: how far the updates of this step have gone */
+    double mismatch;      /* max |logprob - old_logprob| */
 } azr_policy_stats;
 
-/* L = mean over tokens of max(-A ratio, -A clip(ratio)) - entropy_coef * mean entropy,
- * ratio = exp(logprob - old_logprob). Fills dlogprobs and dentropies [n] ("="), adds to *stats. */
-void azr_policy_loss_backward(const azr_policy_loss *loss, size_t n, const float *logprobs,
-                              const float *old_logprobs, const float *entropies,
-                              const float *advantages, float *dlogprobs, float *dentropies,
-                              azr_policy_stats *stats);
+/* L = sum over tokens of weight x (pg - entropy_coef x entropy + kl_coef x kl), with
+ * pg = max(-A ratio, -A clip(ratio, 1 - clip_low, 1 + clip_high)) and, for A < 0 and dual_clip c,
+ * min(that, -A c); ratio = exp(logprob - old_logprob). (PPO: Schulman et al. 2017, arXiv
+ * 1707.06347; dual clip: Ye et al. 2020, arXiv 1912.09729.) Fills dlogprobs and dentropies [n]
+ * ("="), adds to *stats. */
+void azr_policy_loss_backward(const azr_policy_loss *loss, const azr_policy_tokens *tokens,
+                              float *dlogprobs, float *dentropies, azr_policy_stats *stats);
 
 #endif

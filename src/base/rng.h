@@ -16,6 +16,7 @@ typedef enum azr_rng_purpose {
     AZR_RNG_SOLVER_TASKS, /* stored tasks a solver trains on */
     AZR_RNG_WEIGHTS,      /* random weights of test models */
     AZR_RNG_TEST,
+    AZR_RNG_MINI_BATCHES, /* order of a step's prompts when it takes several updates */
 } azr_rng_purpose;
 
 /* A position in the random numbers of one run. */

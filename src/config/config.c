@@ -254,6 +254,26 @@ static azr_status check_kinds(const char *kinds, azr_error *error)
     }
 }
 
+static azr_status check_learning(const azr_config *config, azr_error *error)
+{
+    if (config->learning_rate_schedule != AZR_SCHEDULE_CONSTANT && config->decay_steps == 0)
+        return azr_error_set(error, AZR_ERROR_INPUT,
+                             "learning_rate_schedule needs decay_steps: the step at which the "
+                             "learning rate has come down");
+    if (config->decay_steps > 0 && config->decay_steps <= config->warmup_steps)
+        return azr_error_set(error, AZR_ERROR_INPUT,
+                             "decay_steps (%lld) must be above warmup_steps (%lld)",
+                             (long long)config->decay_steps, (long long)config->warmup_steps);
+    if (config->dual_clip > 0.0 && config->dual_clip <= 1.0)
+        return azr_error_set(error, AZR_ERROR_INPUT, "dual_clip must be 0 or above 1, not %g",
+                             config->dual_clip);
+    if (config->entropy_target > 0.0 && config->entropy_coef > config->entropy_coef_max)
+        return azr_error_set(error, AZR_ERROR_INPUT,
+                             "entropy_coef (%g) must not be above entropy_coef_max (%g)",
+                             config->entropy_coef, config->entropy_coef_max);
+    return AZR_OK;
+}
+
 azr_status azr_config_validate(const azr_config *config, azr_error *error)
 {
     if (config->model[0] == '\0')
@@ -272,6 +292,9 @@ azr_status azr_config_validate(const azr_config *config, azr_error *error)
                              "proposals_per_prompt (%lld) must not be above batch_size (%lld)",
                              (long long)config->proposals_per_prompt,
                              (long long)config->batch_size);
+    azr_status learning = check_learning(config, error);
+    if (learning != AZR_OK)
+        return learning;
     if (config->exec_cpu_ms > config->exec_wall_ms)
         return azr_error_set(error, AZR_ERROR_INPUT,
                              "exec_cpu_ms (%lld) must not be above exec_wall_ms (%lld)",

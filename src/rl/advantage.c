@@ -37,3 +37,37 @@ void azr_advantage_whiten(bool by_token, size_t n, const double *rewards, const 
     for (size_t i = 0; i < n; i++)
         advantages[i] = (rewards[i] - mean) / sqrt(variance + 1e-8);
 }
+
+void azr_running_add(azr_running *running, bool by_token, double decay, size_t n,
+                     const double *rewards, const size_t *lengths)
+{
+    if (n == 0)
+        return;
+    running->weight *= decay;
+    running->sum *= decay;
+    running->squares *= decay;
+    for (size_t i = 0; i < n; i++) {
+        double weight = by_token ? (double)lengths[i] : 1.0;
+        running->weight += weight;
+        running->sum += weight * rewards[i];
+        running->squares += weight * rewards[i] * rewards[i];
+    }
+}
+
+/* Sums of squares lose about this much to rounding: less is no variance. */
+static const double no_variance = 1e-12;
+
+void azr_running_whiten(const azr_running *running, size_t n, const double *rewards,
+                        double *advantages)
+{
+    double mean = running->weight > 0.0 ? running->sum / running->weight : 0.0;
+    double variance =
+        running->weight > 1.0 ? running->squares / running->weight - mean * mean : 0.0;
+    for (size_t i = 0; i < n; i++)
+        advantages[i] = 0.0;
+    if (variance <= no_variance)
+        return;
+    variance *= running->weight / (running->weight - 1.0);
+    for (size_t i = 0; i < n; i++)
+        advantages[i] = (rewards[i] - mean) / sqrt(variance + 1e-8);
+}

@@ -13,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { AZR_STATE_FORMAT = 1, AZR_STATE_MAX_BYTES = 1 << 16 };
+enum { AZR_STATE_FORMAT = 2, AZR_STATE_MAX_BYTES = 1 << 16 };
 
 /* --- writing ---------------------------------------------------------------------------------- */
 
@@ -23,9 +23,16 @@ static azr_status write_state(const char *folder, const azr_checkpoint_state *st
     azr_strbuf text = {0};
     azr_strbuf_printf(&text,
                       "{\"format\": %d, \"step\": %" PRId64 ", \"opt_step\": %" PRId64
-                      ", \"seed\": %" PRIu64 ", \"buffer_hash\": \"%016" PRIx64 "\"}\n",
+                      ", \"seed\": %" PRIu64 ", \"buffer_hash\": \"%016" PRIx64
+                      "\", \"entropy_coef\": %.17g, \"running\": [",
                       AZR_STATE_FORMAT, state->step, state->opt_step, state->seed,
-                      state->buffer_hash);
+                      state->buffer_hash, state->learn.entropy_coef);
+    for (size_t i = 0; i < AZR_N_GROUPS; i++) {
+        const azr_running *running = &state->learn.running[i];
+        azr_strbuf_printf(&text, "%s[%.17g, %.17g, %.17g]", i > 0 ? ", " : "", running->weight,
+                          running->sum, running->squares);
+    }
+    azr_strbuf_puts(&text, "]}\n");
     char *path = azr_path_join(folder, "state.json");
     azr_status status = azr_file_write(path, text.data, text.size, error);
     azr_free(path);
@@ -182,6 +189,18 @@ azr_status azr_checkpoint_prune(const char *run, int64_t keep, azr_error *error)
     return status;
 }
 
+/* The sums of each group; false when they are no such thing. */
+static bool read_running(const json_t *list, azr_learn_state *learn)
+{
+    bool good = json_array_size(list) == AZR_N_GROUPS;
+    for (size_t i = 0; good && i < AZR_N_GROUPS; i++) {
+        azr_running *running = &learn->running[i];
+        good = json_unpack(json_array_get(list, i), "[F, F, F]", &running->weight, &running->sum,
+                           &running->squares) == 0;
+    }
+    return good;
+}
+
 azr_status azr_checkpoint_read_state(const char *folder, azr_checkpoint_state *out_state,
                                      azr_error *error)
 {
@@ -190,10 +209,13 @@ azr_status azr_checkpoint_read_state(const char *folder, azr_checkpoint_state *o
     if (status == AZR_OK) {
         json_int_t format = 0, step = 0, opt_step = 0, seed = 0;
         const char *hash = NULL;
-        json_t *object = json_loads(text, 0, NULL);
+        azr_learn_state learn = {0};
+        json_t *object = json_loads(text, 0, NULL), *running = NULL;
         if (object == NULL ||
-            json_unpack(object, "{s:I, s:I, s:I, s:I, s:s}", "format", &format, "step", &step,
-                        "opt_step", &opt_step, "seed", &seed, "buffer_hash", &hash) != 0)
+            json_unpack(object, "{s:I, s:I, s:I, s:I, s:s, s:F, s:o}", "format", &format, "step",
+                        &step, "opt_step", &opt_step, "seed", &seed, "buffer_hash", &hash,
+                        "entropy_coef", &learn.entropy_coef, "running", &running) != 0 ||
+            !read_running(running, &learn))
             status = azr_error_set(error, AZR_ERROR_INPUT, "%s is no checkpoint state", path);
         else if (format != AZR_STATE_FORMAT)
             status = azr_error_set(error, AZR_ERROR_UNSUPPORTED,
@@ -203,7 +225,8 @@ azr_status azr_checkpoint_read_state(const char *folder, azr_checkpoint_state *o
             *out_state = (azr_checkpoint_state){.step = step,
                                                 .opt_step = opt_step,
                                                 .seed = (uint64_t)seed,
-                                                .buffer_hash = strtoull(hash, NULL, 16)};
+                                                .buffer_hash = strtoull(hash, NULL, 16),
+                                                .learn = learn};
         json_decref(object);
     }
     azr_free(text);

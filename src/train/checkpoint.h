@@ -10,12 +10,13 @@
 #include "azr/tokenizer.h"
 #include "azr/train.h"
 
-#include "train/optimizer.h"
+#include "train/trainer.h"
 
 typedef struct azr_checkpoint_state {
     int64_t step, opt_step;
     uint64_t seed;
     uint64_t buffer_hash; /* of the task rows, azr_buffer_hash */
+    azr_learn_state learn;
 } azr_checkpoint_state;
 
 azr_status azr_checkpoint_save(const char *run, const azr_checkpoint_state *state,

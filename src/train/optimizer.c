@@ -45,7 +45,8 @@ static azr_status name_bad_tensor(azr_model *model, double norm, azr_error *erro
 }
 
 azr_status azr_optimizer_update(azr_optimizer *optimizer, azr_model *model,
-                                const azr_config *config, double *out_grad_norm, azr_error *error)
+                                const azr_config *config, double learning_rate,
+                                double *out_grad_norm, azr_error *error)
 {
     int64_t n = azr_model_n_weights(model);
     float *gradients = azr_model_gradients(model);
@@ -54,7 +55,7 @@ azr_status azr_optimizer_update(azr_optimizer *optimizer, azr_model *model,
         return name_bad_tensor(model, norm, error);
     double scale = config->grad_clip > 0.0 ? config->grad_clip / (norm + 1e-6) : 1.0;
     const azr_adamw adamw = {
-        .learning_rate = (float)config->learning_rate,
+        .learning_rate = (float)learning_rate,
         .beta1 = (float)config->adam_beta1,
         .beta2 = (float)config->adam_beta2,
         .eps = (float)config->adam_eps,

@@ -13,11 +13,13 @@ typedef struct azr_optimizer {
 
 azr_status azr_optimizer_init(azr_optimizer *optimizer, const azr_model *model, azr_error *error);
 void azr_optimizer_deinit(azr_optimizer *optimizer);
-/* One update from the model's gradients, which are 0 afterwards; refreshes the model. The gradient
+/* One update from the model's gradients, which are 0 afterwards; refreshes the model. learning_rate
+ * stands in for config's, which is its peak. The gradient
  * is scaled by grad_clip / (norm + 1e-6) when its norm is greater (torch's clip_grad_norm_). A norm
  * that is not finite is AZR_ERROR_NUMERIC naming the first tensor; nothing is changed then. */
 azr_status azr_optimizer_update(azr_optimizer *optimizer, azr_model *model,
-                                const azr_config *config, double *out_grad_norm, azr_error *error);
+                                const azr_config *config, double learning_rate,
+                                double *out_grad_norm, azr_error *error);
 /* optimizer.safetensors in the folder: "m.<parameter>" and "v.<parameter>", f32. */
 azr_status azr_optimizer_save(const azr_optimizer *optimizer, const azr_model *model,
                               const char *folder, azr_error *error);

@@ -55,7 +55,7 @@ azr_status azr_train_plan(const azr_config *config, FILE *out, azr_error *error)
                 dtype == AZR_DTYPE_BF16 ? "bf16" : "f32");
     for (size_t i = 0; i < AZR_COUNT(rows); i++) {
         total += rows[i].bytes;
-        if (out != NULL)
+        if (out != NULL && rows[i].bytes > 0)
             fprintf(out, "  %-26s %10.1f MiB\n", rows[i].name, mebibytes(rows[i].bytes));
     }
     size_t limit = config->memory_limit_mb > 0 ? (size_t)config->memory_limit_mb << 20

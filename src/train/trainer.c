@@ -35,6 +35,23 @@ static void read_kinds(azr_trainer *trainer)
         trainer->kinds[kind] = strstr(trainer->config.kinds, azr_kind_name((azr_kind)kind)) != NULL;
 }
 
+/* The frozen model that kl_coef measures the distance from: always the same file, whichever
+ * checkpoint the run goes on from. */
+static azr_status open_reference(azr_trainer *trainer, azr_error *error)
+{
+    const azr_config *config = &trainer->config;
+    const char *path = config->reference_model[0] != '\0' ? config->reference_model : config->model;
+    azr_progress_printf(&trainer->progress, "loading %s as reference", path);
+    azr_status status = azr_model_open(path, (azr_dtype)config->dtype, &trainer->reference, error);
+    if (status == AZR_OK && azr_model_get_shape(trainer->reference)->n_vocab !=
+                                azr_model_get_shape(trainer->model)->n_vocab)
+        status = azr_error_set(error, AZR_ERROR_INPUT,
+                               "reference_model %s has %" PRId64 " tokens, the model %" PRId64,
+                               path, azr_model_get_shape(trainer->reference)->n_vocab,
+                               azr_model_get_shape(trainer->model)->n_vocab);
+    return status;
+}
+
 static azr_status open_model(azr_trainer *trainer, const char *folder, azr_error *error)
 {
     azr_progress_printf(&trainer->progress, "loading %s", folder);
@@ -55,6 +72,8 @@ static azr_status open_model(azr_trainer *trainer, const char *folder, azr_error
         status = azr_model_enable_training(trainer->model, error);
     if (status == AZR_OK)
         status = azr_optimizer_init(&trainer->optimizer, trainer->model, error);
+    if (status == AZR_OK && trainer->config.kl_coef > 0.0)
+        status = open_reference(trainer, error);
     return status;
 }
 
@@ -85,6 +104,8 @@ static azr_status go_back(azr_trainer *trainer, azr_error *error)
         status = azr_optimizer_load(&trainer->optimizer, trainer->model, folder, error);
     if (status == AZR_OK) {
         trainer->optimizer.opt_step = state.opt_step;
+        if (folder != NULL)
+            trainer->learn_state = state.learn;
         trainer->step = trainer->last_kept = state.step;
     }
     azr_free(folder);
@@ -115,6 +136,7 @@ azr_status azr_trainer_create(const azr_config *config, bool resume, const azr_p
     if (progress != NULL)
         trainer->progress = *progress;
     azr_config_copy(&trainer->config, config);
+    trainer->learn_state.entropy_coef = config->entropy_coef;
     azr_status status = azr_template_find(trainer->config.template, &trainer->template, error);
     if (status == AZR_OK)
         status = start_executor(trainer, error);
@@ -137,6 +159,7 @@ void azr_trainer_destroy(azr_trainer *trainer)
     azr_executor_destroy(trainer->executor);
     azr_optimizer_deinit(&trainer->optimizer);
     azr_model_destroy(trainer->model);
+    azr_model_destroy(trainer->reference);
     azr_tokenizer_destroy(trainer->tokenizer);
     azr_metrics_deinit(&trainer->metrics);
     azr_run_directory_close(&trainer->directory);
@@ -261,7 +284,8 @@ static azr_status keep_checkpoint(azr_trainer *trainer, azr_error *error)
 {
     azr_checkpoint_state state = {.step = trainer->step,
                                   .opt_step = trainer->optimizer.opt_step,
-                                  .seed = (uint64_t)trainer->config.seed};
+                                  .seed = (uint64_t)trainer->config.seed,
+                                  .learn = trainer->learn_state};
     double started = azr_clock_seconds();
     azr_status status = azr_buffer_hash(trainer->buffer, &state.buffer_hash, error);
     if (status == AZR_OK)

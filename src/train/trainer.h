@@ -15,18 +15,26 @@
 #include "train/optimizer.h"
 #include "train/run_directory.h"
 
+/* What learning remembers from step to step beside weights and moments; kept in checkpoints. */
+typedef struct azr_learn_state {
+    azr_running running[AZR_N_GROUPS];
+    double entropy_coef; /* of the next step */
+} azr_learn_state;
+
 struct azr_trainer {
     azr_config config;
     azr_progress progress;
     azr_run_directory directory;
     azr_executor *executor;
     azr_model *model;
+    azr_model *reference; /* frozen; NULL unless kl_coef > 0 */
     azr_tokenizer *tokenizer;
     azr_buffer *buffer;
     const azr_template *template;
     azr_exec_limits limits;
     bool kinds[AZR_N_KINDS]; /* which kinds take part */
     azr_optimizer optimizer;
+    azr_learn_state learn_state;
     azr_metrics metrics;
     int64_t step;      /* last finished; -1: not seeded yet */
     int64_t last_kept; /* step of the newest checkpoint, -1: none */
@@ -135,11 +143,24 @@ typedef struct azr_episode {
     const int32_t *prompt;
     size_t n_prompt;
     const azr_sample *sample;
-    double reward, advantage;
+    double reward;
+    /* Of each response token; owned by azr_train__learn and there only while it runs. */
+    float *advantages;
+    float *reference_logprobs; /* NULL unless kl_coef > 0 */
+    double *returns;           /* NULL unless kl_coef > 0 and kl_place is reward */
 } azr_episode;
 
-/* Advantages in six groups, policy gradient over micro-batches, one optimizer step; adds metrics.
- */
+/* Fills the advantages of every episode: whitened in each of the six groups, with the state's
+ * running sums (which it moves on) where the config asks for them, times the weight of the role. */
+void azr_train__whiten(const azr_config *config, azr_learn_state *state, azr_episode *episodes,
+                       size_t n);
+/* Of step 1, 2, ...: warm-up, then the schedule. */
+double azr_train__learning_rate(const azr_config *config, int64_t step);
+/* The coefficient after a step whose tokens had that mean entropy: moved towards what brings
+ * entropy_target, within 0 and entropy_coef_max. */
+double azr_train__steer_entropy(const azr_config *config, double coef, double entropy);
+/* Advantages in six groups, policy gradient over mini-batches and micro-batches, an optimizer step
+ * for each mini-batch; adds metrics. Nothing of the state changes when it fails. */
 azr_status azr_train__learn(azr_trainer *trainer, int64_t step, azr_episode *episodes, size_t n,
                             azr_error *error);
 

@@ -213,6 +213,9 @@ static void test_validate(void **state)
         {"max_answer_tokens=129",
          "max_answer_tokens (129) must not be above max_response_tokens (128)"},
         {"proposals_per_prompt=17", "proposals_per_prompt (17) must not be above batch_size (16)"},
+        {"learning_rate_schedule=cosine", "learning_rate_schedule needs decay_steps: the step at "
+                                          "which the learning rate has come down"},
+        {"dual_clip=0.5", "dual_clip must be 0 or above 1, not 0.5"},
         {"exec_cpu_ms=5001", "exec_cpu_ms (5001) must not be above exec_wall_ms (5000)"},
     };
     (void)state;

@@ -86,66 +86,198 @@ static void test_whiten_without_signal(void **state)
     azr_advantage_whiten(true, 0, rewards, lengths, advantages);
 }
 
-static double loss_of(const azr_policy_loss *loss, size_t n, const float *logprobs,
-                      const float *old_logprobs, const float *entropies, const float *advantages)
+enum { N_TOKENS = 8 };
+
+/* Ratios inside and outside of the clip range on both sides, advantages of both signs, a ratio that
+ * the dual clip ends, distances from the reference of both signs. */
+typedef struct loss_case {
+    float logprobs[N_TOKENS], old_logprobs[N_TOKENS], entropies[N_TOKENS], advantages[N_TOKENS],
+        reference[N_TOKENS], weights[N_TOKENS];
+    float dlogprobs[N_TOKENS], dentropies[N_TOKENS];
+} loss_case;
+
+static const loss_case worked = {
+    .logprobs = {-1.0F, -2.0F, -0.5F, -1.5F, -3.0F, -0.25F, -0.5F, -2.0F},
+    .old_logprobs = {-1.0F, -2.5F, -1.0F, -1.0F, -2.5F, -0.3125F, -2.0F, -2.0F},
+    .entropies = {1.0F, 2.0F, 0.5F, 0.25F, 3.0F, 0.125F, 0.5F, 1.0F},
+    .advantages = {1.0F, 2.0F, -1.0F, 0.5F, -2.0F, -1.5F, -1.0F, 0.25F},
+    .reference = {-1.5F, -1.75F, -0.75F, -1.0F, -4.0F, -0.25F + 0x1p-4F, -2.5F, -1.0F},
+    .weights = {0.125F, 0.125F, 0.25F, 0.125F, 0.0625F, 0.125F, 0.125F, 0.0625F},
+};
+
+static azr_policy_stats run_loss(const azr_policy_loss *loss, loss_case *c)
 {
-    float dlogprobs[8], dentropies[8];
     azr_policy_stats stats = {0};
-    azr_policy_loss_backward(loss, n, logprobs, old_logprobs, entropies, advantages, dlogprobs,
-                             dentropies, &stats);
-    return stats.loss;
+    const azr_policy_tokens tokens = {.n = N_TOKENS,
+                                      .logprobs = c->logprobs,
+                                      .old_logprobs = c->old_logprobs,
+                                      .entropies = c->entropies,
+                                      .advantages = c->advantages,
+                                      .reference_logprobs = c->reference,
+                                      .weights = c->weights};
+    azr_policy_loss_backward(loss, &tokens, c->dlogprobs, c->dentropies, &stats);
+    return stats;
 }
 
-/* The derivative against central differences, with ratios inside and outside the clip range on both
- * sides and advantages of both signs. */
+/* The derivative against central differences. */
+static void check_gradient(const azr_policy_loss *loss)
+{
+    loss_case c = worked, moved = worked;
+    run_loss(loss, &c);
+    for (size_t i = 0; i < N_TOKENS; i++) {
+        const float h = 0x1p-8F;
+        moved.logprobs[i] = c.logprobs[i] + h;
+        double up = run_loss(loss, &moved).loss;
+        moved.logprobs[i] = c.logprobs[i] - h;
+        double down = run_loss(loss, &moved).loss;
+        moved.logprobs[i] = c.logprobs[i];
+        assert_near((double)c.dlogprobs[i], (up - down) / (2.0 * (double)h), 2e-5);
+        moved.entropies[i] = c.entropies[i] + h;
+        up = run_loss(loss, &moved).loss;
+        moved.entropies[i] = c.entropies[i] - h;
+        down = run_loss(loss, &moved).loss;
+        moved.entropies[i] = c.entropies[i];
+        assert_near((double)c.dentropies[i], (up - down) / (2.0 * (double)h), 1e-9);
+    }
+}
+
 static void test_policy_loss_gradient(void **state)
 {
     (void)state;
-    enum { N = 6 };
-    const azr_policy_loss loss = {
-        .clip_low = 0.2, .clip_high = 0.2, .entropy_coef = 0.01, .n_tokens = 10.0};
-    float logprobs[N] = {-1.0F, -2.0F, -0.5F, -1.5F, -3.0F, -0.25F};
-    const float old_logprobs[N] = {-1.0F, -2.5F, -1.0F, -1.0F, -2.5F, -0.3125F};
-    float entropies[N] = {1.0F, 2.0F, 0.5F, 0.25F, 3.0F, 0.125F};
-    const float advantages[N] = {1.0F, 2.0F, -1.0F, 0.5F, -2.0F, -1.5F};
-    float dlogprobs[N], dentropies[N];
-    azr_policy_stats stats = {0};
-    azr_policy_loss_backward(&loss, N, logprobs, old_logprobs, entropies, advantages, dlogprobs,
-                             dentropies, &stats);
-    assert_true(dlogprobs[1] == 0.0F); /* ratio 1.65 with a positive advantage is clipped */
-    assert_true(dlogprobs[4] == 0.0F); /* ratio 0.61 with a negative one too */
-    assert_true(dlogprobs[2] != 0.0F); /* the pessimistic side is never clipped */
-    assert_near(stats.ratio_clipped, 0.2, 1e-9);
-    assert_near(stats.mismatch, 0.5, 1e-6);
-    for (size_t i = 0; i < N; i++) {
-        const float h = 0x1p-8F;
-        float logprob = logprobs[i], entropy = entropies[i];
-        logprobs[i] = logprob + h;
-        double up = loss_of(&loss, N, logprobs, old_logprobs, entropies, advantages);
-        logprobs[i] = logprob - h;
-        double down = loss_of(&loss, N, logprobs, old_logprobs, entropies, advantages);
-        logprobs[i] = logprob;
-        assert_near((double)dlogprobs[i], (up - down) / (2.0 * (double)h), 1e-5);
-        entropies[i] = entropy + h;
-        up = loss_of(&loss, N, logprobs, old_logprobs, entropies, advantages);
-        entropies[i] = entropy - h;
-        down = loss_of(&loss, N, logprobs, old_logprobs, entropies, advantages);
-        entropies[i] = entropy;
-        assert_near((double)dentropies[i], (up - down) / (2.0 * (double)h), 1e-9);
+    const azr_policy_loss loss = {.clip_low = 0.2, .clip_high = 0.2, .entropy_coef = 0.01};
+    loss_case c = worked;
+    azr_policy_stats stats = run_loss(&loss, &c);
+    assert_true(c.dlogprobs[1] == 0.0F); /* ratio 1.65 with a positive advantage is clipped */
+    assert_true(c.dlogprobs[4] == 0.0F); /* ratio 0.61 with a negative one too */
+    assert_true(c.dlogprobs[2] != 0.0F); /* the pessimistic side is never clipped */
+    assert_near(stats.ratio_clipped, 0.125 + 0.0625, 1e-9);
+    assert_near(stats.dual_clipped, 0.0, 0.0);
+    assert_near(stats.kl, 0.0, 0.0);
+    assert_near(stats.mismatch, 1.5, 1e-6);
+    double old_kl = 0.0, pg = 0.0;
+    for (size_t i = 0; i < N_TOKENS; i++) {
+        double ratio = exp((double)c.logprobs[i] - (double)c.old_logprobs[i]);
+        double a = (double)c.advantages[i], clipped = fmin(fmax(ratio, 0.8), 1.2);
+        pg += (double)c.weights[i] * fmax(-a * ratio, -a * clipped);
+        old_kl += (double)c.weights[i] * (double)(c.old_logprobs[i] - c.logprobs[i]);
+    }
+    assert_near(stats.pg_loss, pg, 1e-12);
+    assert_near(stats.old_kl, old_kl, 1e-12);
+    check_gradient(&loss);
+}
+
+/* The bounds below and above 1 are separate. */
+static void test_clip_bounds(void **state)
+{
+    (void)state;
+    const azr_policy_loss high = {.clip_low = 0.2, .clip_high = 0.7};
+    const azr_policy_loss low = {.clip_low = 0.5, .clip_high = 0.2};
+    loss_case c = worked;
+    run_loss(&high, &c);
+    assert_true(c.dlogprobs[1] != 0.0F && c.dlogprobs[4] == 0.0F);
+    run_loss(&low, &c);
+    assert_true(c.dlogprobs[1] == 0.0F && c.dlogprobs[4] != 0.0F);
+    check_gradient(&high);
+    check_gradient(&low);
+}
+
+/* Token 6: ratio e^1.5 = 4.48, advantage -1: the loss ends at 3. */
+static void test_dual_clip(void **state)
+{
+    (void)state;
+    const azr_policy_loss off = {.clip_low = 0.2, .clip_high = 0.2};
+    const azr_policy_loss on = {.clip_low = 0.2, .clip_high = 0.2, .dual_clip = 3.0};
+    loss_case c = worked;
+    double without = run_loss(&off, &c).pg_loss;
+    assert_true(c.dlogprobs[6] > 0.0F);
+    azr_policy_stats stats = run_loss(&on, &c);
+    assert_true(c.dlogprobs[6] == 0.0F);
+    assert_near(stats.dual_clipped, 0.125, 0.0);
+    assert_near(without - stats.pg_loss, 0.125 * (exp(1.5) - 3.0), 1e-9);
+    check_gradient(&on);
+}
+
+static void test_kl_estimators(void **state)
+{
+    (void)state;
+    double slope;
+    assert_near(azr_kl_estimate(AZR_KL_K1, -1.0, -1.5, &slope), 0.5, 0.0);
+    assert_near(slope, 1.0, 0.0);
+    assert_near(azr_kl_estimate(AZR_KL_K1, -1.5, -1.0, NULL), -0.5, 0.0);
+    assert_near(azr_kl_estimate(AZR_KL_ABS, -1.5, -1.0, &slope), 0.5, 0.0);
+    assert_near(slope, -1.0, 0.0);
+    assert_near(azr_kl_estimate(AZR_KL_K2, -1.5, -1.0, &slope), 0.125, 0.0);
+    assert_near(slope, -0.5, 0.0);
+    assert_near(azr_kl_estimate(AZR_KL_K3, -1.0, -1.5, &slope), exp(-0.5) - 1.0 + 0.5, 1e-12);
+    assert_near(slope, 1.0 - exp(-0.5), 1e-12);
+    assert_near(azr_kl_estimate(AZR_KL_K3, -1.0, -1.0, &slope), 0.0, 0.0);
+    /* Nothing overflows. */
+    assert_near(azr_kl_estimate(AZR_KL_K3, -2000.0, -1.0, &slope), exp(20.0) - 21.0, 1e-3);
+    assert_near(slope, 0.0, 0.0);
+    for (int estimator = AZR_KL_K1; estimator <= (int)AZR_KL_K3; estimator++) {
+        const azr_policy_loss loss = {.clip_low = 0.2,
+                                      .clip_high = 0.2,
+                                      .kl_coef = 0.5,
+                                      .kl_estimator = (azr_kl_estimator)estimator};
+        loss_case c = worked;
+        double sum = 0.0;
+        azr_policy_stats stats = run_loss(&loss, &c);
+        for (size_t i = 0; i < N_TOKENS; i++)
+            sum += (double)c.weights[i] * azr_kl_estimate((azr_kl_estimator)estimator,
+                                                          (double)c.logprobs[i],
+                                                          (double)c.reference[i], NULL);
+        assert_near(stats.kl, sum, 1e-12);
+        assert_near(stats.loss, stats.pg_loss + 0.5 * sum, 1e-12);
+        check_gradient(&loss);
     }
 }
 
 static void test_policy_loss_keeps_nan(void **state)
 {
     (void)state;
-    const azr_policy_loss loss = {.clip_low = 0.2, .clip_high = 0.2, .n_tokens = 1.0};
-    const float logprob = NAN, old_logprob = -1.0F, entropy = 1.0F, advantage = 1.0F;
-    float dlogprob, dentropy;
-    azr_policy_stats stats = {0};
-    azr_policy_loss_backward(&loss, 1, &logprob, &old_logprob, &entropy, &advantage, &dlogprob,
-                             &dentropy, &stats);
+    const azr_policy_loss loss = {.clip_low = 0.2, .clip_high = 0.2};
+    loss_case c = worked;
+    c.logprobs[3] = NAN;
+    azr_policy_stats stats = run_loss(&loss, &c);
     assert_true(isnan(stats.mismatch));
     assert_true(isnan(stats.loss));
+}
+
+/* Two steps of one group: mean and variance are those of both, the older one weighing half. */
+static void test_running_statistics(void **state)
+{
+    (void)state;
+    const double first[] = {1.0, -0.5}, second[] = {-1.0, -1.0};
+    const size_t lengths[] = {10, 30};
+    double advantages[2];
+    azr_running running = {0};
+    azr_running_add(&running, true, 0.5, 2, first, lengths);
+    azr_running_whiten(&running, 2, first, advantages);
+    assert_near(advantages[0], 1.125 / sqrt(0.421875 * 40.0 / 39.0), 1e-7);
+    azr_running_add(&running, true, 0.5, 2, second, lengths);
+    /* Weights 5, 15, 40 at 1, -0.5, -1. */
+    double mean = (5.0 - 7.5 - 40.0) / 60.0;
+    double variance = (5.0 * (1.0 - mean) * (1.0 - mean) + 15.0 * (0.5 + mean) * (0.5 + mean) +
+                       40.0 * (1.0 + mean) * (1.0 + mean)) /
+                      59.0;
+    azr_running_whiten(&running, 2, second, advantages);
+    assert_near(advantages[0], (-1.0 - mean) / sqrt(variance), 1e-6);
+    assert_true(advantages[0] < 0.0); /* equal rewards, and yet below what was usual */
+    /* By sequences: 0.5, 0.5, 1, 1. */
+    running = (azr_running){0};
+    azr_running_add(&running, false, 0.5, 2, first, lengths);
+    azr_running_add(&running, false, 0.5, 2, second, lengths);
+    assert_near(running.weight, 3.0, 0.0);
+    assert_near(running.sum, 0.25 - 2.0, 0.0);
+    /* All rewards ever seen equal: no signal. */
+    running = (azr_running){0};
+    for (int i = 0; i < 50; i++)
+        azr_running_add(&running, true, 0.9, 2, (const double[]){0.1, 0.1}, lengths);
+    azr_running_whiten(&running, 2, (const double[]){0.1, 0.1}, advantages);
+    assert_true(advantages[0] == 0.0 && advantages[1] == 0.0);
+    running = (azr_running){0};
+    azr_running_whiten(&running, 2, first, advantages);
+    assert_true(advantages[0] == 0.0 && advantages[1] == 0.0);
 }
 
 /* Every token of every sequence is found again, equal beginnings are stored once, parents come
@@ -193,7 +325,9 @@ int main(void)
         cmocka_unit_test(test_proposer_reward),       cmocka_unit_test(test_solver_reward),
         cmocka_unit_test(test_whiten_by_token),       cmocka_unit_test(test_whiten_by_sequence),
         cmocka_unit_test(test_whiten_without_signal), cmocka_unit_test(test_policy_loss_gradient),
-        cmocka_unit_test(test_policy_loss_keeps_nan), cmocka_unit_test(test_forest),
+        cmocka_unit_test(test_clip_bounds),           cmocka_unit_test(test_dual_clip),
+        cmocka_unit_test(test_kl_estimators),         cmocka_unit_test(test_policy_loss_keeps_nan),
+        cmocka_unit_test(test_running_statistics),    cmocka_unit_test(test_forest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

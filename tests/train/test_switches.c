@@ -2,10 +2,15 @@
  * option is ignored. */
 #include "../support/tiny_run.h"
 
+#include "base/files.h"
+#include "base/memory.h"
+
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include <cmocka.h>
 
@@ -37,10 +42,164 @@ static void test_train_propose(void **state)
                                "SELECT sum(n_tokens) FROM attempts WHERE purpose = 'solve'"));
 }
 
+/* Two runs of one step from the same seed; the second one has one more assignment. */
+static void train_pair(const char *set, const char *more)
+{
+    const char *const plain[] = {"total_steps=1", more, NULL};
+    const char *const changed[] = {"total_steps=1", set, more, NULL};
+    char *paths[2] = {tiny_run_path(&tiny, "plain"), tiny_run_path(&tiny, "changed")};
+    for (size_t i = 0; i < 2; i++) {
+        azr_directory_remove(paths[i], NULL);
+        azr_free(paths[i]);
+    }
+    tiny_run_train(&tiny, "plain", false, plain);
+    tiny_run_train(&tiny, "changed", false, changed);
+}
+
+static double metric(const char *run, const char *name)
+{
+    return tiny_run_metric(&tiny, run, 1, name);
+}
+
+static void test_learning_rate(void **state)
+{
+    (void)state;
+    train_pair("warmup_steps=4", NULL);
+    assert_float_equal(metric("plain", "actor/lr"), 0.01, 1e-12);
+    assert_float_equal(metric("changed", "actor/lr"), 0.0025, 1e-12);
+    const char *const sets[] = {"learning_rate_schedule=linear", "decay_steps=2",
+                                "learning_rate_min=0.5", "total_steps=1", NULL};
+    tiny_run_train(&tiny, "linear", false, sets);
+    assert_float_equal(metric("linear", "actor/lr"), 0.0075, 1e-12);
+}
+
+static void test_updates(void **state)
+{
+    (void)state;
+    train_pair("mini_batches=3", "epochs=2");
+    assert_true(metric("plain", "actor/updates") == 2.0);
+    assert_true(metric("changed", "actor/updates") == 6.0);
+    assert_true(metric("plain", "actor/mismatch") == 0.0);
+    assert_true(metric("changed", "actor/mismatch") == 0.0);
+    assert_true(metric("changed", "actor/ppo_kl") != 0.0);
+    train_pair("epochs=3", NULL);
+    assert_true(metric("plain", "actor/updates") == 1.0);
+    assert_true(metric("plain", "actor/ppo_kl") == 0.0);
+    assert_true(metric("plain", "actor/pg_clipfrac") == 0.0);
+    assert_true(metric("changed", "actor/updates") == 3.0);
+}
+
+/* Bounds at ratio 1 clip all tokens that moved the wrong way. */
+static void test_clip(void **state)
+{
+    (void)state;
+    train_pair("clip_low=0", "epochs=2");
+    assert_true(metric("changed", "actor/pg_clipfrac") > metric("plain", "actor/pg_clipfrac"));
+    train_pair("clip_high=0", "epochs=2");
+    assert_true(metric("changed", "actor/pg_clipfrac") > metric("plain", "actor/pg_clipfrac"));
+    train_pair("dual_clip=1.000001", "epochs=2");
+    assert_true(metric("plain", "actor/pg_clipfrac_lower") == 0.0);
+    assert_true(metric("changed", "actor/pg_clipfrac_lower") > 0.0);
+}
+
+static void assert_other_update(const char *set, const char *more)
+{
+    train_pair(set, more);
+    if (metric("plain", "actor/grad_norm") == metric("changed", "actor/grad_norm"))
+        fail_msg("%s changes nothing", set);
+}
+
+static void test_weights_of_the_loss(void **state)
+{
+    (void)state;
+    assert_other_update("loss_mean=sequence", NULL);
+    assert_other_update("loss_mean=micro_batch", NULL);
+    assert_other_update("proposer_weight=0.5", NULL);
+    assert_other_update("solver_weight=2", NULL);
+    assert_other_update("advantage=sequence", NULL);
+    assert_other_update("entropy_coef=0.02", NULL);
+}
+
+/* The coefficient of the first step is as given, that of the second one has moved; and a stopped
+ * run goes on with it, with the sums of its groups, and with the same reference model. */
+static void test_learning_state_is_kept(void **state)
+{
+    (void)state;
+    const char *const sets[] = {
+        "entropy_target=1", "entropy_rate=0.01", "running_decay=0.8", "kl_coef=0.1",
+        "mini_batches=2",   "warmup_steps=3",    "kl_place=reward",   NULL};
+    const char *const two[] = {"entropy_target=1", "entropy_rate=0.01", "running_decay=0.8",
+                               "kl_coef=0.1",      "mini_batches=2",    "warmup_steps=3",
+                               "kl_place=reward",  "total_steps=2",     NULL};
+    tiny_run_train(&tiny, "steered", false, sets);
+    assert_float_equal(tiny_run_metric(&tiny, "steered", 1, "actor/entropy_coef"), 0.01, 1e-12);
+    for (int64_t step = 1; step < 4; step++) {
+        double want = tiny_run_metric(&tiny, "steered", step, "actor/entropy_coef") +
+                      0.01 * (1.0 - tiny_run_metric(&tiny, "steered", step, "actor/entropy"));
+        want = want < 0.0 ? 0.0 : want > 0.1 ? 0.1 : want;
+        assert_float_equal(tiny_run_metric(&tiny, "steered", step + 1, "actor/entropy_coef"), want,
+                           2e-4);
+    }
+    tiny_run_train(&tiny, "steered-on", false, two);
+    tiny_run_train(&tiny, "steered-on", true, sets);
+    tiny_run_equal(&tiny, "steered", "steered-on", 4);
+}
+
+static void test_running_statistics(void **state)
+{
+    (void)state;
+    const char *const on[] = {"running_decay=0.8", "total_steps=2", NULL};
+    const char *const large[] = {"running_decay=0.8", "running_below=1", "total_steps=2", NULL};
+    const char *const off[] = {"total_steps=2", NULL};
+    tiny_run_train(&tiny, "running", false, on);
+    tiny_run_train(&tiny, "large", false, large);
+    tiny_run_train(&tiny, "own", false, off);
+    assert_true(tiny_run_metric(&tiny, "running", 2, "actor/grad_norm") !=
+                tiny_run_metric(&tiny, "own", 2, "actor/grad_norm"));
+    assert_true(tiny_run_metric(&tiny, "large", 2, "actor/grad_norm") ==
+                tiny_run_metric(&tiny, "own", 2, "actor/grad_norm"));
+}
+
+/* Against itself the distance is 0 at first; then it grows, and holds the weights back. */
+static void test_reference_model(void **state)
+{
+    (void)state;
+    const char *const loss[] = {"kl_coef=0.5", NULL};
+    const char *const k2[] = {"kl_coef=0.5", "kl_estimator=k2", NULL};
+    const char *const reward[] = {"kl_coef=0.5", "kl_place=reward", NULL};
+    tiny_run_train(&tiny, "free", false, NULL);
+    tiny_run_train(&tiny, "kl", false, loss);
+    tiny_run_train(&tiny, "kl-k2", false, k2);
+    tiny_run_train(&tiny, "kl-reward", false, reward);
+    assert_true(isnan(tiny_run_metric(&tiny, "free", 1, "actor/reference_kl")));
+    assert_true(tiny_run_metric(&tiny, "kl", 1, "actor/reference_kl") == 0.0);
+    assert_true(tiny_run_metric(&tiny, "kl", 4, "actor/reference_kl") > 0.0);
+    assert_true(tiny_run_metric(&tiny, "kl", 2, "actor/grad_norm") !=
+                tiny_run_metric(&tiny, "free", 2, "actor/grad_norm"));
+    assert_true(tiny_run_metric(&tiny, "kl-k2", 2, "actor/reference_kl") !=
+                tiny_run_metric(&tiny, "kl", 2, "actor/reference_kl"));
+    assert_true(tiny_run_metric(&tiny, "kl-reward", 2, "actor/grad_norm") !=
+                tiny_run_metric(&tiny, "kl", 2, "actor/grad_norm"));
+    /* Another model is another distance from the first step on. */
+    char *path = tiny_run_path(&tiny, "free/checkpoints/step-000004"), set[160];
+    snprintf(set, sizeof set, "reference_model=%s", path);
+    const char *const other[] = {"kl_coef=0.5", "total_steps=1", set, NULL};
+    tiny_run_train(&tiny, "kl-other", false, other);
+    assert_true(metric("kl-other", "actor/reference_kl") > 0.0);
+    azr_free(path);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_train_propose),
+        cmocka_unit_test(test_learning_rate),
+        cmocka_unit_test(test_updates),
+        cmocka_unit_test(test_clip),
+        cmocka_unit_test(test_weights_of_the_loss),
+        cmocka_unit_test(test_learning_state_is_kept),
+        cmocka_unit_test(test_running_statistics),
+        cmocka_unit_test(test_reference_model),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

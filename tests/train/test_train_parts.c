@@ -82,7 +82,14 @@ static void test_checkpoints(void **state)
     int64_t newest = -1;
     assert_null(azr_checkpoint_newest(folder, &newest, &error));
     for (int64_t step = 1; step <= 3; step++) {
-        azr_checkpoint_state put = {step, step, 9, UINT64_MAX - 1}, got;
+        azr_checkpoint_state put = {.step = step,
+                                    .opt_step = step,
+                                    .seed = 9,
+                                    .buffer_hash = UINT64_MAX - 1,
+                                    .learn = {.entropy_coef = 0.1,
+                                              .running[AZR_N_GROUPS - 1] = {1.0 / 3.0, -0.7,
+                                                                            2e-9}}},
+                             got;
         assert_ok(azr_checkpoint_save(folder, &put, model, tokenizer, &optimizer, &error), &error);
         char *path = azr_checkpoint_newest(folder, &newest, &error);
         assert_int_equal(newest, step);

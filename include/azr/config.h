@@ -50,6 +50,8 @@ typedef struct azr_config {
     int64_t seed_rounds;    /* 20: rollout rounds after which seeding makes do with what is there */
     int64_t references;     /* 6 (K) */
     int64_t estimate_samples;     /* 8 (G) */
+    bool reuse_estimates;         /* false: estimates are learnt from, as answers to their tasks */
+    int64_t solver_samples;       /* 1: answers to each other task that is learnt from */
     int64_t proposals_per_prompt; /* 1 */
     int64_t induction_inputs;     /* 6 (N): half given, half hidden */
     int64_t max_prompt_tokens;    /* 1024 */

@@ -12,26 +12,20 @@ static const double kl_limit = 20.0;
 double azr_kl_estimate(azr_kl_estimator estimator, double logprob, double reference_logprob,
                        double *out_slope)
 {
-    double d = logprob - reference_logprob, value = d, slope = 1.0;
+    double d = logprob - reference_logprob, slope = 1.0;
     bool beyond = d < -kl_limit || d > kl_limit;
     if (beyond)
         d = d < 0.0 ? -kl_limit : kl_limit;
-    switch (estimator) {
-    case AZR_KL_K1:
-        value = d;
-        break;
-    case AZR_KL_ABS:
+    double value = d;
+    if (estimator == AZR_KL_ABS) {
         value = fabs(d);
         slope = d > 0.0 ? 1.0 : d < 0.0 ? -1.0 : 0.0;
-        break;
-    case AZR_KL_K2:
+    } else if (estimator == AZR_KL_K2) {
         value = 0.5 * d * d;
         slope = d;
-        break;
-    case AZR_KL_K3:
+    } else if (estimator == AZR_KL_K3) {
         value = exp(-d) - 1.0 + d;
         slope = 1.0 - exp(-d);
-        break;
     }
     if (out_slope != NULL)
         *out_slope = beyond ? 0.0 : slope;

@@ -69,14 +69,15 @@ static void report_proposers(azr_metrics *metrics, const azr_proposals *proposal
                             azr_verdict_name((azr_verdict)verdict));
 }
 
-static void report_solvers(azr_metrics *metrics, const azr_solutions *solutions)
+static void report_solvers(azr_trainer *trainer, const azr_solutions *solutions)
 {
+    azr_metrics *metrics = &trainer->metrics;
     group_sum sums[AZR_N_KINDS] = {0};
     double verdicts[AZR_N_VERDICTS] = {0};
     for (size_t i = 0; i < solutions->n_tries; i++) {
         const azr_attempt_try *try = &solutions->tries[i];
         const azr_solver_prompt *prompt = &solutions->prompts[try->prompt];
-        if (prompt->proposed != NULL)
+        if (!azr_train__learns_from(trainer, prompt))
             continue;
         add_sample(&sums[prompt->task->kind], try->sample, try->reward,
                    try->verdict == AZR_VERDICT_CORRECT, try->verdict);
@@ -94,7 +95,7 @@ void azr_report_step(azr_trainer *trainer, const azr_proposals *proposals,
                      const azr_solutions *solutions)
 {
     report_proposers(&trainer->metrics, proposals);
-    report_solvers(&trainer->metrics, solutions);
+    report_solvers(trainer, solutions);
 }
 
 void azr_report_print(const azr_trainer *trainer, int64_t step)

@@ -1,5 +1,5 @@
 /* solve.c: the solver's half of a step: this step's tasks several times each (how hard are they?),
- * and a batch of tasks once each to learn from. */
+ * and a batch of tasks to learn from. */
 #include "train/trainer.h"
 
 #include "base/memory.h"
@@ -30,7 +30,7 @@ static void add_estimates(const azr_trainer *trainer, azr_proposals *proposals,
 }
 
 /* batch_size tasks of a kind to learn from: valid ones of this step first, then a uniform draw from
- * the store. */
+ * the store. Those of this step need no further answers when their estimates are learnt from. */
 static azr_status add_training(azr_trainer *trainer, int64_t step, azr_kind kind,
                                const azr_proposals *proposals, azr_solutions *solutions,
                                azr_error *error)
@@ -40,9 +40,11 @@ static azr_status add_training(azr_trainer *trainer, int64_t step, azr_kind kind
         const azr_proposal_try *try = &proposals->tries[i];
         if (try->verdict != AZR_VERDICT_VALID || try->task.kind != kind)
             continue;
-        add_prompt(solutions, &try->task, 0, NULL, 1);
-        solutions->prompts[solutions->n_prompts - 1].origin = try;
         left--;
+        if (trainer->config.reuse_estimates)
+            continue;
+        add_prompt(solutions, &try->task, 0, NULL, (size_t)trainer->config.solver_samples);
+        solutions->prompts[solutions->n_prompts - 1].origin = try;
     }
     const azr_rng_key key = {.seed = (uint64_t)trainer->config.seed,
                              .purpose = AZR_RNG_SOLVER_TASKS,
@@ -53,7 +55,8 @@ static azr_status add_training(azr_trainer *trainer, int64_t step, azr_kind kind
     solutions->n_drawn += n_drawn;
     /* A store with fewer tasks than that gives each of them more than once. */
     for (size_t i = 0; status == AZR_OK && n_drawn > 0 && i < left; i++)
-        add_prompt(solutions, &drawn[i % n_drawn].task, drawn[i % n_drawn].id, NULL, 1);
+        add_prompt(solutions, &drawn[i % n_drawn].task, drawn[i % n_drawn].id, NULL,
+                   (size_t)trainer->config.solver_samples);
     return status;
 }
 
@@ -208,6 +211,11 @@ azr_status azr_train__solve(azr_trainer *trainer, int64_t step, azr_proposals *p
     if (status != AZR_OK)
         azr_solutions_deinit(out_solutions);
     return status;
+}
+
+bool azr_train__learns_from(const azr_trainer *trainer, const azr_solver_prompt *prompt)
+{
+    return prompt->proposed == NULL || trainer->config.reuse_estimates;
 }
 
 void azr_solutions_deinit(azr_solutions *solutions)

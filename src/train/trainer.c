@@ -185,7 +185,7 @@ static void reward_proposals(const azr_trainer *trainer, azr_proposals *proposal
     }
 }
 
-/* The proposals when proposing is learnt, and the answers that are not estimates. */
+/* The proposals when proposing is learnt, and the answers: estimates only when they are reused. */
 static azr_episode *collect_episodes(const azr_trainer *trainer, const azr_proposals *proposals,
                                      const azr_solutions *solutions, size_t *out_n)
 {
@@ -204,7 +204,7 @@ static azr_episode *collect_episodes(const azr_trainer *trainer, const azr_propo
     for (size_t i = 0; i < solutions->n_tries; i++) {
         const azr_attempt_try *try = &solutions->tries[i];
         const azr_solver_prompt *prompt = &solutions->prompts[try->prompt];
-        if (prompt->proposed == NULL)
+        if (azr_train__learns_from(trainer, prompt))
             episodes[n++] = (azr_episode){.role = AZR_ROLE_SOLVER,
                                           .kind = prompt->task->kind,
                                           .prompt = prompt->tokens,

@@ -128,11 +128,13 @@ typedef struct azr_solutions {
 } azr_solutions;
 
 /* Solves this step's valid tasks estimate_samples times each and sets their n_attempts and
- * n_correct; solves batch_size tasks of each kind once for training: this step's first, the rest
- * drawn from the store. */
+ * n_correct; solves batch_size tasks of each kind solver_samples times for training: this step's
+ * first (with reuse_estimates their estimates are those answers), the rest drawn from the store. */
 azr_status azr_train__solve(azr_trainer *trainer, int64_t step, azr_proposals *proposals,
                             azr_solutions *out_solutions, azr_error *error);
 void azr_solutions_deinit(azr_solutions *solutions);
+/* Whether answers to the prompt are learnt from, or tell only how hard a task is. */
+bool azr_train__learns_from(const azr_trainer *trainer, const azr_solver_prompt *prompt);
 
 /* --- learn ------------------------------------------------------------------------------------ */
 

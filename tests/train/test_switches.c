@@ -42,6 +42,46 @@ static void test_train_propose(void **state)
                                "SELECT sum(n_tokens) FROM attempts WHERE purpose = 'solve'"));
 }
 
+static double count(const char *run, const char *sql)
+{
+    return tiny_run_query(&tiny, run, sql);
+}
+
+/* With it, answers to this step's tasks are sampled once and count twice: as estimates of the task
+ * and as answers to learn from. */
+static void test_reuse_estimates(void **state)
+{
+    (void)state;
+    const char *const off[] = {"total_steps=1", NULL};
+    const char *const on[] = {"reuse_estimates=true", "total_steps=1", NULL};
+    tiny_run_train(&tiny, "discarded", false, off);
+    tiny_run_train(&tiny, "reused", false, on);
+    static const char n_valid[] = "SELECT count(*) FROM attempts WHERE step = 1 AND purpose = "
+                                  "'propose' AND verdict = 'valid'";
+    static const char n_estimates[] = "SELECT count(*) FROM attempts WHERE purpose = 'estimate'";
+    static const char n_solve[] = "SELECT count(*) FROM attempts WHERE purpose = 'solve'";
+    double valid = count("reused", n_valid);
+    assert_true(valid > 0.0);
+    assert_true(count("discarded", n_valid) == valid);
+    assert_true(count("reused", n_estimates) == 3.0 * valid);
+    assert_true(count("discarded", n_estimates) == 3.0 * valid);
+    assert_true(count("discarded", n_solve) == 12.0);
+    assert_true(count("reused", n_solve) == 12.0 - valid);
+    assert_true(tiny_run_metric(&tiny, "reused", 1, "actor/response_tokens") ==
+                count("reused", "SELECT sum(n_tokens) FROM attempts WHERE step = 1"));
+    assert_true(tiny_run_metric(&tiny, "discarded", 1, "actor/response_tokens") ==
+                count("discarded", "SELECT sum(n_tokens) FROM attempts WHERE step = 1 AND "
+                                   "purpose <> 'estimate'"));
+}
+
+static void test_solver_samples(void **state)
+{
+    (void)state;
+    const char *const sets[] = {"solver_samples=3", "total_steps=1", NULL};
+    tiny_run_train(&tiny, "samples", false, sets);
+    assert_true(count("samples", "SELECT count(*) FROM attempts WHERE purpose = 'solve'") == 36.0);
+}
+
 /* Two runs of one step from the same seed; the second one has one more assignment. */
 static void train_pair(const char *set, const char *more)
 {
@@ -193,6 +233,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_train_propose),
+        cmocka_unit_test(test_reuse_estimates),
+        cmocka_unit_test(test_solver_samples),
         cmocka_unit_test(test_learning_rate),
         cmocka_unit_test(test_updates),
         cmocka_unit_test(test_clip),

@@ -216,13 +216,16 @@ size_t fuzz_run(const fuzz_options *options, fuzz_target *target, void *context)
         try_input(seed.bytes, seed.size, target, context);
     }
     const char *seconds_text = getenv("AZR_FUZZ_SECONDS"), *seed_text = getenv("AZR_FUZZ_SEED");
+    const char *inputs_text = getenv("AZR_FUZZ_INPUTS");
+    size_t n_iterations =
+        inputs_text != NULL ? strtoull(inputs_text, NULL, 0) : options->n_iterations;
     double end = seconds_text != NULL ? seconds_now() + strtod(seconds_text, NULL) : 0.0;
     fuzz_random random = {options->seed + (seed_text != NULL ? strtoull(seed_text, NULL, 0) : 0)};
     uint8_t *bytes = malloc(capacity);
     if (bytes == NULL)
         abort();
     size_t n = 0;
-    while (seconds_text != NULL ? seconds_now() < end : n < options->n_iterations) {
+    while (seconds_text != NULL ? seconds_now() < end : n < n_iterations) {
         fuzz_bytes seed = options->seeds[fuzz_random_below(&random, options->n_seeds)];
         size_t size = seed.size < capacity ? seed.size : capacity;
         memcpy(bytes, seed.bytes, size);

@@ -3,6 +3,7 @@
  *
  * Environment, for a longer run or to find an input again:
  *   AZR_FUZZ_SECONDS  each fuzz_run goes on for so long, whatever its n_iterations
+ *   AZR_FUZZ_INPUTS   so many inputs for each fuzz_run instead of its n_iterations
  *   AZR_FUZZ_SEED     another stream of damage (a number)
  *   AZR_FUZZ_SAVE     file that each input is written to before it is tried: after a crash it holds
  *                     the culprit */

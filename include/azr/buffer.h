@@ -58,9 +58,30 @@ azr_status azr_buffer_has(azr_buffer *buffer, const azr_task *task, bool *out_ha
  * stored rows alone. out_tasks: caller's array of n; *out_n how many were filled (deinit each). */
 azr_status azr_buffer_draw(azr_buffer *buffer, azr_kind kind, const azr_rng_key *key, size_t n,
                            azr_stored_task *out_tasks, size_t *out_n, azr_error *error);
-/* Draws one program for an induction proposer, uniformly from deduction and abduction tasks. */
-azr_status azr_buffer_draw_program(azr_buffer *buffer, const azr_rng_key *key,
-                                   azr_stored_task *out_task, bool *out_found, azr_error *error);
+
+/* How likely a task comes up, in proportion. */
+typedef enum azr_draw_weight {
+    AZR_DRAW_EQUAL,
+    AZR_DRAW_STEP,          /* its step: seeds never */
+    AZR_DRAW_STEP_FROM_ONE, /* its step + 1 */
+    AZR_DRAW_SUCCESS, /* 0.1 + 4 a (1 - a), a its stored success rate, 1/2 where nobody tried */
+} azr_draw_weight;
+
+typedef struct azr_draw_from {
+    int64_t first_step; /* tasks of this step and later ones */
+    azr_draw_weight weight;
+    bool again; /* what was drawn may come up again */
+} azr_draw_from;
+
+/* As azr_buffer_draw, by weight. None when no task has a chance. */
+azr_status azr_buffer_draw_from(azr_buffer *buffer, azr_kind kind, const azr_draw_from *from,
+                                const azr_rng_key *key, size_t n, azr_stored_task *out_tasks,
+                                size_t *out_n, azr_error *error);
+/* Draws one program for an induction proposer from deduction and abduction tasks. A program that
+ * both have, or one has with many arguments, has one chance: that of its newest row. */
+azr_status azr_buffer_draw_program(azr_buffer *buffer, azr_draw_weight weight,
+                                   const azr_rng_key *key, azr_stored_task *out_task,
+                                   bool *out_found, azr_error *error);
 
 /* One sampled completion with its verdict, for people to read later. */
 typedef struct azr_attempt {

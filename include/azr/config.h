@@ -33,6 +33,18 @@ typedef enum azr_schedule {
     AZR_SCHEDULE_COSINE
 } azr_schedule;
 
+typedef enum azr_reference_sampling {
+    AZR_REFERENCE_SAMPLING_UNIFORM,
+    AZR_REFERENCE_SAMPLING_STEP
+} azr_reference_sampling;
+typedef enum azr_solver_mix {
+    AZR_SOLVER_MIX_NEW,
+    AZR_SOLVER_MIX_MAX_NEW,
+    AZR_SOLVER_MIX_HALF_NEW,
+    AZR_SOLVER_MIX_UNIFORM,
+    AZR_SOLVER_MIX_STEP
+} azr_solver_mix;
+
 /* Texts are owned by the config. The comment gives the default. */
 typedef struct azr_config {
     char *model;            /* folder or file; required */
@@ -49,6 +61,11 @@ typedef struct azr_config {
                                     as many tries */
     int64_t seed_rounds;    /* 20: rollout rounds after which seeding makes do with what is there */
     int64_t references;     /* 6 (K) */
+    azr_reference_sampling reference_sampling; /* uniform */
+    azr_solver_mix solver_mix;                 /* new */
+    int64_t window;                            /* 1: steps that max_new and half_new call new */
+    bool curriculum;              /* false: stored tasks of middling success come up more often */
+    int64_t pretrain_pred_steps;  /* 0: first steps in which nothing is proposed */
     int64_t estimate_samples;     /* 8 (G) */
     bool reuse_estimates;         /* false: estimates are learnt from, as answers to their tasks */
     int64_t solver_samples;       /* 1: answers to each other task that is learnt from */

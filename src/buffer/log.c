@@ -4,7 +4,7 @@
 azr_status azr_buffer_add_attempt(azr_buffer *buffer, const azr_attempt *attempt, azr_error *error)
 {
     sqlite3_stmt *row = NULL;
-    azr_status status = azr_buffer__know_ids(buffer, error);
+    azr_status status = azr_buffer__know_rows(buffer, error);
     if (status == AZR_OK)
         status = azr_buffer__prepare(buffer, AZR_STATEMENT_ADD_ATTEMPT, &row, error);
     if (status != AZR_OK)

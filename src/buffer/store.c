@@ -22,7 +22,8 @@ static const char *const sql[AZR_N_STATEMENTS] = {
         "INSERT INTO tasks (" TASK_COLUMNS ", hash) VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
     [AZR_STATEMENT_GET_TASK] = "SELECT " TASK_COLUMNS " FROM tasks WHERE id = ?",
     [AZR_STATEMENT_ALL_TASKS] = "SELECT " TASK_COLUMNS " FROM tasks ORDER BY id",
-    [AZR_STATEMENT_ALL_IDS] = "SELECT id, kind, cap FROM tasks ORDER BY id",
+    [AZR_STATEMENT_ALL_ROWS] =
+        "SELECT id, kind, cap, step, n_correct, n_attempts, program FROM tasks ORDER BY id",
     [AZR_STATEMENT_COUNT_STEP] =
         "SELECT count(*) FROM tasks WHERE kind = ? AND step = ? AND id >= ?",
     [AZR_STATEMENT_BY_HASH] = "SELECT " TASK_COLUMNS " FROM tasks WHERE hash = ? ORDER BY id",
@@ -81,7 +82,7 @@ azr_status azr_buffer__fail_code(const azr_buffer *buffer, int code, azr_error *
 
 azr_status azr_buffer__fail(azr_buffer *buffer, azr_error *error)
 {
-    azr_buffer__forget_ids(buffer);
+    azr_buffer__forget_rows(buffer);
     return azr_buffer__fail_code(buffer, sqlite3_extended_errcode(buffer->db), error);
 }
 
@@ -253,7 +254,7 @@ void azr_buffer_close(azr_buffer *buffer)
     if (buffer->lock >= 0)
         close(buffer->lock);
     for (size_t kind = 0; kind < AZR_N_KINDS; kind++)
-        azr_free(buffer->ids[kind].ids);
+        azr_free(buffer->rows[kind].rows);
     azr_free(buffer->path);
     azr_free(buffer);
 }
@@ -276,7 +277,7 @@ azr_status azr_buffer_commit(azr_buffer *buffer, azr_error *error)
 
 azr_status azr_buffer_rollback(azr_buffer *buffer, azr_error *error)
 {
-    azr_buffer__forget_ids(buffer);
+    azr_buffer__forget_rows(buffer);
     /* SQLite rolls back by itself on some errors; then nothing is left to do. */
     if (sqlite3_get_autocommit(buffer->db))
         return AZR_OK;
@@ -285,7 +286,7 @@ azr_status azr_buffer_rollback(azr_buffer *buffer, azr_error *error)
 
 azr_status azr_buffer_forget_after(azr_buffer *buffer, int64_t step, azr_error *error)
 {
-    azr_buffer__forget_ids(buffer);
+    azr_buffer__forget_rows(buffer);
     bool own = sqlite3_get_autocommit(buffer->db) != 0;
     char *text = sqlite3_mprintf("DELETE FROM tasks WHERE step > %lld;"
                                  "DELETE FROM attempts WHERE step > %lld;"
@@ -305,30 +306,55 @@ azr_status azr_buffer_forget_after(azr_buffer *buffer, int64_t step, azr_error *
 
 /* --- ids -------------------------------------------------------------------------------------- */
 
-void azr_buffer__forget_ids(azr_buffer *buffer)
+void azr_buffer__forget_rows(azr_buffer *buffer)
 {
-    buffer->ids_known = false;
+    buffer->rows_known = false;
 }
 
-void azr_buffer__append_id(azr_buffer *buffer, azr_kind kind, int64_t id, int64_t cap)
+void azr_buffer__append(azr_buffer *buffer, azr_kind kind, const azr_buffer_known *row, int64_t cap)
 {
-    azr_buffer_ids *list = &buffer->ids[kind];
+    azr_buffer_rows *list = &buffer->rows[kind];
     if (list->n == list->capacity) {
         list->capacity = list->capacity > 0 ? 2 * list->capacity : 256;
-        list->ids = azr_realloc(list->ids, list->capacity, sizeof *list->ids);
+        list->rows = azr_realloc(list->rows, list->capacity, sizeof *list->rows);
     }
-    list->ids[list->n++] = id;
+    list->rows[list->n++] = *row;
     list->cap = cap;
-    buffer->last_task = id;
+    buffer->last_task = row->id;
 }
 
-azr_status azr_buffer__know_ids(azr_buffer *buffer, azr_error *error)
+double azr_buffer__success(int64_t n_correct, int64_t n_attempts)
+{
+    return n_attempts > 0 ? (double)n_correct / (double)n_attempts : -1.0;
+}
+
+/* A row of AZR_STATEMENT_ALL_ROWS. */
+static azr_status know_row(azr_buffer *buffer, sqlite3_stmt *row, azr_error *error)
+{
+    azr_kind kind;
+    const char *name = (const char *)sqlite3_column_text(row, 1);
+    const char *program = (const char *)sqlite3_column_text(row, 6);
+    bool has_kind = name != NULL && azr_kind_parse(name, &kind);
+    if (!has_kind || program == NULL)
+        return azr_error_set(error, AZR_ERROR_INPUT, "%s: task %lld is damaged: its %s",
+                             buffer->path, (long long)sqlite3_column_int64(row, 0),
+                             has_kind ? "program" : "kind");
+    const azr_buffer_known known = {
+        .id = sqlite3_column_int64(row, 0),
+        .step = sqlite3_column_int64(row, 3),
+        .program = azr_buffer__hash_program(program),
+        .success = azr_buffer__success(sqlite3_column_int64(row, 4), sqlite3_column_int64(row, 5))};
+    azr_buffer__append(buffer, kind, &known, sqlite3_column_int64(row, 2));
+    return AZR_OK;
+}
+
+azr_status azr_buffer__know_rows(azr_buffer *buffer, azr_error *error)
 {
     /* Of a file that is only read, another process may be the writer. */
-    if (buffer->ids_known && !buffer->read_only)
+    if (buffer->rows_known && !buffer->read_only)
         return AZR_OK;
     for (size_t kind = 0; kind < AZR_N_KINDS; kind++)
-        buffer->ids[kind].n = 0;
+        buffer->rows[kind].n = 0;
     buffer->last_task = 0;
     sqlite3_stmt *row = NULL;
     azr_status status = azr_buffer__prepare(buffer, AZR_STATEMENT_LAST_ATTEMPT, &row, error);
@@ -340,33 +366,25 @@ azr_status azr_buffer__know_ids(azr_buffer *buffer, azr_error *error)
         status = azr_buffer__fail(buffer, error);
     azr_buffer__finish(row);
     if (status == AZR_OK)
-        status = azr_buffer__prepare(buffer, AZR_STATEMENT_ALL_IDS, &row, error);
+        status = azr_buffer__prepare(buffer, AZR_STATEMENT_ALL_ROWS, &row, error);
     if (status != AZR_OK)
         return status;
     int code;
-    while (status == AZR_OK && (code = sqlite3_step(row)) != SQLITE_DONE) {
-        azr_kind kind;
-        const char *name = (const char *)sqlite3_column_text(row, 1);
-        if (code != SQLITE_ROW)
-            status = azr_buffer__fail(buffer, error);
-        else if (name == NULL || !azr_kind_parse(name, &kind))
-            status = azr_error_set(error, AZR_ERROR_INPUT, "%s: task %lld is damaged: its kind",
-                                   buffer->path, (long long)sqlite3_column_int64(row, 0));
-        else
-            azr_buffer__append_id(buffer, kind, sqlite3_column_int64(row, 0),
-                                  sqlite3_column_int64(row, 2));
-    }
+    while (status == AZR_OK && (code = sqlite3_step(row)) != SQLITE_DONE)
+        status =
+            code == SQLITE_ROW ? know_row(buffer, row, error) : azr_buffer__fail(buffer, error);
     azr_buffer__finish(row);
-    buffer->ids_known = status == AZR_OK;
+    buffer->rows_known = status == AZR_OK;
     return status;
 }
 
-size_t azr_buffer__drawable(const azr_buffer *buffer, azr_kind kind, const int64_t **out_ids)
+size_t azr_buffer__drawable(const azr_buffer *buffer, azr_kind kind,
+                            const azr_buffer_known **out_rows)
 {
-    const azr_buffer_ids *list = &buffer->ids[kind];
+    const azr_buffer_rows *list = &buffer->rows[kind];
     size_t n = list->n;
     if (n > 0 && list->cap > 0 && (size_t)list->cap < n)
         n = (size_t)list->cap;
-    *out_ids = list->ids + (list->n - n);
+    *out_rows = list->rows + (list->n - n);
     return n;
 }

@@ -6,18 +6,25 @@
 
 #include <sqlite3.h>
 
-/* The ids of one kind in ascending order, hidden ones too. */
-typedef struct azr_buffer_ids {
-    int64_t *ids;
+/* What drawing needs to know of a task row. */
+typedef struct azr_buffer_known {
+    int64_t id, step;
+    uint64_t program; /* azr_buffer__hash_program */
+    double success;   /* share of right answers; -1: nobody tried */
+} azr_buffer_known;
+
+/* The rows of one kind in ascending order of ids, hidden ones too. */
+typedef struct azr_buffer_rows {
+    azr_buffer_known *rows;
     size_t n, capacity;
     int64_t cap; /* of the newest row */
-} azr_buffer_ids;
+} azr_buffer_rows;
 
 typedef enum azr_statement {
     AZR_STATEMENT_ADD_TASK,
     AZR_STATEMENT_GET_TASK,
     AZR_STATEMENT_ALL_TASKS,
-    AZR_STATEMENT_ALL_IDS,
+    AZR_STATEMENT_ALL_ROWS,
     AZR_STATEMENT_COUNT_STEP,
     AZR_STATEMENT_BY_HASH,
     AZR_STATEMENT_ADD_ATTEMPT,
@@ -33,12 +40,13 @@ struct azr_buffer {
     bool read_only;
     int lock; /* descriptor of the file, which keeps a second writer out; -1: none */
     sqlite3_stmt *statements[AZR_N_STATEMENTS];
-    bool ids_known; /* what stands below is what the tables hold */
-    azr_buffer_ids ids[AZR_N_KINDS];
+    bool rows_known; /* what stands below is what the tables hold */
+    azr_buffer_rows rows[AZR_N_KINDS];
     int64_t last_task, last_attempt;
 };
 
-/* The sentence for SQLite's latest error; forgets the known ids, since SQLite may have rolled back.
+/* The sentence for SQLite's latest error; forgets the known rows, since SQLite may have rolled
+ * back.
  */
 azr_status azr_buffer__fail(azr_buffer *buffer, azr_error *error);
 /* The same where `code` is at hand and buffer->db may be NULL. */
@@ -49,12 +57,17 @@ azr_status azr_buffer__prepare(azr_buffer *buffer, azr_statement which,
 void azr_buffer__finish(sqlite3_stmt *statement);
 /* Runs a prepared statement that gives no rows, and finishes it. */
 azr_status azr_buffer__run(azr_buffer *buffer, sqlite3_stmt *statement, azr_error *error);
-/* Reads the ids if they are not known. */
-azr_status azr_buffer__know_ids(azr_buffer *buffer, azr_error *error);
-void azr_buffer__forget_ids(azr_buffer *buffer);
-void azr_buffer__append_id(azr_buffer *buffer, azr_kind kind, int64_t id, int64_t cap);
-/* The ids that can be drawn, newest last. */
-size_t azr_buffer__drawable(const azr_buffer *buffer, azr_kind kind, const int64_t **out_ids);
+/* Reads the rows if they are not known. */
+azr_status azr_buffer__know_rows(azr_buffer *buffer, azr_error *error);
+void azr_buffer__forget_rows(azr_buffer *buffer);
+void azr_buffer__append(azr_buffer *buffer, azr_kind kind, const azr_buffer_known *row,
+                        int64_t cap);
+/* The rows that can be drawn, newest last. */
+size_t azr_buffer__drawable(const azr_buffer *buffer, azr_kind kind,
+                            const azr_buffer_known **out_rows);
+/* Of a program but for blanks at line ends and empty lines. */
+uint64_t azr_buffer__hash_program(const char *program);
+double azr_buffer__success(int64_t n_correct, int64_t n_attempts);
 
 /* A row of AZR_STATEMENT_GET_TASK or ALL_TASKS to a task. */
 azr_status azr_buffer__read_task(const azr_buffer *buffer, sqlite3_stmt *row,

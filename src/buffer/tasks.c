@@ -1,4 +1,4 @@
-/* tasks.c: task rows: storing, finding again, drawing, hashing. */
+/* tasks.c: task rows: storing, finding again, hashing. */
 #include "buffer/store.h"
 
 #include "base/check.h"
@@ -73,6 +73,15 @@ static uint64_t hash_question(const azr_task *task)
         hash = hash_text(hash, task->inputs[i]);
     azr_strbuf_deinit(&program);
     return hash_text(hash, task->message);
+}
+
+uint64_t azr_buffer__hash_program(const char *program)
+{
+    azr_strbuf normal = {0};
+    normalise(program, &normal);
+    uint64_t hash = hash_text(hash_start, azr_strbuf_text(&normal));
+    azr_strbuf_deinit(&normal);
+    return hash;
 }
 
 static bool same_text(const char *a, const char *b)
@@ -214,7 +223,7 @@ azr_status azr_buffer_add_task(azr_buffer *buffer, azr_stored_task *task, int64_
 {
     AZR_CHECK(cap >= 0 && task->task.n_pairs > 0);
     sqlite3_stmt *row = NULL;
-    azr_status status = azr_buffer__know_ids(buffer, error);
+    azr_status status = azr_buffer__know_rows(buffer, error);
     if (status == AZR_OK)
         status = azr_buffer__prepare(buffer, AZR_STATEMENT_ADD_TASK, &row, error);
     if (status != AZR_OK)
@@ -239,7 +248,12 @@ azr_status azr_buffer_add_task(azr_buffer *buffer, azr_stored_task *task, int64_
     free(inputs);
     free(outputs);
     if (status == AZR_OK) {
-        azr_buffer__append_id(buffer, t->kind, id, cap);
+        const azr_buffer_known known = {.id = id,
+                                        .step = task->step,
+                                        .program = azr_buffer__hash_program(t->program),
+                                        .success =
+                                            azr_buffer__success(task->n_correct, task->n_attempts)};
+        azr_buffer__append(buffer, t->kind, &known, cap);
         task->id = id;
     }
     return status;
@@ -248,11 +262,11 @@ azr_status azr_buffer_add_task(azr_buffer *buffer, azr_stored_task *task, int64_
 azr_status azr_buffer_count(azr_buffer *buffer, azr_kind kind, int64_t step, int64_t *out_n,
                             azr_error *error)
 {
-    azr_status status = azr_buffer__know_ids(buffer, error);
+    azr_status status = azr_buffer__know_rows(buffer, error);
     if (status != AZR_OK)
         return status;
-    const int64_t *ids;
-    size_t n = azr_buffer__drawable(buffer, kind, &ids);
+    const azr_buffer_known *rows;
+    size_t n = azr_buffer__drawable(buffer, kind, &rows);
     *out_n = (int64_t)n;
     if (step < 0 || n == 0)
         return AZR_OK;
@@ -262,7 +276,7 @@ azr_status azr_buffer_count(azr_buffer *buffer, azr_kind kind, int64_t step, int
         return status;
     sqlite3_bind_text(row, 1, azr_kind_name(kind), -1, SQLITE_STATIC);
     sqlite3_bind_int64(row, 2, step);
-    sqlite3_bind_int64(row, 3, ids[0]);
+    sqlite3_bind_int64(row, 3, rows[0].id);
     if (sqlite3_step(row) == SQLITE_ROW)
         *out_n = sqlite3_column_int64(row, 0);
     else
@@ -285,59 +299,6 @@ azr_status azr_buffer_has(azr_buffer *buffer, const azr_task *task, bool *out_ha
         azr_stored_task_deinit(&stored);
     }
     azr_buffer__finish(row);
-    return status;
-}
-
-/* --- drawing ---------------------------------------------------------------------------------- */
-
-/* The first n steps of a Fisher-Yates shuffle (Durstenfeld's form) over the ids in their order. */
-azr_status azr_buffer_draw(azr_buffer *buffer, azr_kind kind, const azr_rng_key *key, size_t n,
-                           azr_stored_task *out_tasks, size_t *out_n, azr_error *error)
-{
-    *out_n = 0;
-    azr_status status = azr_buffer__know_ids(buffer, error);
-    if (status != AZR_OK)
-        return status;
-    const int64_t *ids;
-    size_t n_ids = azr_buffer__drawable(buffer, kind, &ids), n_drawn = n < n_ids ? n : n_ids;
-    AZR_CHECK(n_drawn <= UINT32_MAX);
-    int64_t *shuffled = azr_alloc(n_ids, sizeof *shuffled);
-    if (n_ids > 0)
-        memcpy(shuffled, ids, n_ids * sizeof *ids);
-    for (size_t i = 0; status == AZR_OK && i < n_drawn; i++) {
-        size_t j = i + (size_t)azr_rng_below(key, (uint32_t)i, n_ids - i);
-        int64_t id = shuffled[j];
-        shuffled[j] = shuffled[i];
-        shuffled[i] = id;
-        status = azr_buffer__get_task(buffer, id, &out_tasks[i], error);
-        if (status == AZR_OK)
-            *out_n = i + 1;
-    }
-    azr_free(shuffled);
-    if (status != AZR_OK) {
-        for (size_t i = 0; i < *out_n; i++)
-            azr_stored_task_deinit(&out_tasks[i]);
-        *out_n = 0;
-    }
-    return status;
-}
-
-azr_status azr_buffer_draw_program(azr_buffer *buffer, const azr_rng_key *key,
-                                   azr_stored_task *out_task, bool *out_found, azr_error *error)
-{
-    *out_found = false;
-    azr_status status = azr_buffer__know_ids(buffer, error);
-    if (status != AZR_OK)
-        return status;
-    const int64_t *deductions, *abductions;
-    size_t n_deductions = azr_buffer__drawable(buffer, AZR_KIND_DEDUCTION, &deductions);
-    size_t n_abductions = azr_buffer__drawable(buffer, AZR_KIND_ABDUCTION, &abductions);
-    if (n_deductions + n_abductions == 0)
-        return AZR_OK;
-    size_t i = (size_t)azr_rng_below(key, 0, n_deductions + n_abductions);
-    int64_t id = i < n_deductions ? deductions[i] : abductions[i - n_deductions];
-    status = azr_buffer__get_task(buffer, id, out_task, error);
-    *out_found = status == AZR_OK;
     return status;
 }
 

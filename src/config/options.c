@@ -53,7 +53,19 @@ const azr_config_option azr_config__options[] = {
     INTEGER(seed_tasks, "64", 1, 1e6, "tasks", "triplets to make before step 1"),
     INTEGER(seed_rounds, "20", 1, 10000, "rounds",
             "rollouts after which seeding makes do with what is there"),
-    INTEGER(references, "6", 1, 64, "tasks", "stored tasks shown to a proposer (K)"),
+    INTEGER(references, "6", 0, 64, "tasks", "stored tasks shown to a proposer (K)"),
+    CHOICE(reference_sampling, "uniform",
+           "all stored tasks alike, or in proportion to their step plus one", "uniform", "step"),
+    CHOICE(
+        solver_mix, "new",
+        "tasks to learn from: this step's first (new); those of the last steps first (max_new), or "
+        "for one half (half_new); all alike (uniform); in proportion to their step (step); the "
+        "rest uniformly",
+        "new", "max_new", "half_new", "uniform", "step"),
+    INTEGER(window, "1", 0, 1e9, "steps", "back that max_new and half_new take for new"),
+    SWITCH(curriculum, "false",
+           "stored tasks that some answers got right and some wrong come up more often"),
+    INTEGER(pretrain_pred_steps, "0", 0, 1e9, "steps", "at the start that only learn to solve"),
     INTEGER(estimate_samples, "8", 1, 256, "samples",
             "answers from which a new task's success rate is estimated (G)"),
     SWITCH(reuse_estimates, "false",

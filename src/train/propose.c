@@ -37,8 +37,12 @@ static azr_status draw_references(azr_trainer *trainer, const azr_rng_key *key,
     prompt->references = azr_alloc(n + 1, sizeof(const azr_task *));
     azr_rng_key draw = *key;
     draw.purpose = AZR_RNG_REFERENCES;
-    azr_status status =
-        azr_buffer_draw(trainer->buffer, kind, &draw, n, prompt->shown, &n_drawn, error);
+    const azr_draw_from from = {.weight = trainer->config.reference_sampling ==
+                                                  AZR_REFERENCE_SAMPLING_STEP
+                                              ? AZR_DRAW_STEP_FROM_ONE
+                                              : AZR_DRAW_EQUAL};
+    azr_status status = azr_buffer_draw_from(trainer->buffer, kind, &from, &draw, n, prompt->shown,
+                                             &n_drawn, error);
     prompt->n_shown = n_drawn;
     for (size_t i = 0; i < n_drawn; i++)
         prompt->references[i] = &prompt->shown[i].task;
@@ -48,8 +52,8 @@ static azr_status draw_references(azr_trainer *trainer, const azr_rng_key *key,
         return status;
     bool found = false;
     draw.purpose = AZR_RNG_PROGRAMS;
-    status =
-        azr_buffer_draw_program(trainer->buffer, &draw, &prompt->shown[n_drawn], &found, error);
+    status = azr_buffer_draw_program(trainer->buffer, from.weight, &draw, &prompt->shown[n_drawn],
+                                     &found, error);
     if (status == AZR_OK && found) {
         prompt->request.program = prompt->shown[n_drawn].task.program;
         prompt->n_shown++;

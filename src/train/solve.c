@@ -29,30 +29,78 @@ static void add_estimates(const azr_trainer *trainer, azr_proposals *proposals,
     }
 }
 
-/* batch_size tasks of a kind to learn from: valid ones of this step first, then a uniform draw from
- * the store. Those of this step need no further answers when their estimates are learnt from. */
-static azr_status add_training(azr_trainer *trainer, int64_t step, azr_kind kind,
-                               const azr_proposals *proposals, azr_solutions *solutions,
-                               azr_error *error)
+/* Valid tasks of this step to learn from, at most n; returns how many. They need no further answers
+ * when their estimates are learnt from. */
+static size_t add_new_tasks(const azr_trainer *trainer, azr_kind kind,
+                            const azr_proposals *proposals, size_t n, azr_solutions *solutions)
 {
-    size_t left = (size_t)trainer->config.batch_size, n_drawn = 0;
-    for (size_t i = 0; i < proposals->n_tries && left > 0; i++) {
+    size_t n_added = 0;
+    for (size_t i = 0; i < proposals->n_tries && n_added < n; i++) {
         const azr_proposal_try *try = &proposals->tries[i];
         if (try->verdict != AZR_VERDICT_VALID || try->task.kind != kind)
             continue;
-        left--;
+        n_added++;
         if (trainer->config.reuse_estimates)
             continue;
         add_prompt(solutions, &try->task, 0, NULL, (size_t)trainer->config.solver_samples);
         solutions->prompts[solutions->n_prompts - 1].origin = try;
     }
+    return n_added;
+}
+
+/* Draws behind what was drawn already, as many as there are, at most n. part tells apart the random
+ * numbers of the draws of one kind. */
+static azr_status draw_some(azr_trainer *trainer, int64_t step, azr_kind kind, uint32_t part,
+                            const azr_draw_from *from, size_t n, azr_solutions *solutions,
+                            azr_error *error)
+{
     const azr_rng_key key = {.seed = (uint64_t)trainer->config.seed,
                              .purpose = AZR_RNG_SOLVER_TASKS,
                              .step = (uint32_t)step,
-                             .sequence = (uint32_t)kind};
-    azr_stored_task *drawn = solutions->drawn + solutions->n_drawn;
-    azr_status status = azr_buffer_draw(trainer->buffer, kind, &key, left, drawn, &n_drawn, error);
+                             .sequence = (uint32_t)kind + part * AZR_N_KINDS};
+    size_t n_drawn = 0;
+    azr_status status =
+        azr_buffer_draw_from(trainer->buffer, kind, from, &key, n,
+                             solutions->drawn + solutions->n_drawn, &n_drawn, error);
     solutions->n_drawn += n_drawn;
+    return status;
+}
+
+/* Draws n stored tasks (fewer when there are fewer), mixed as the config asks. */
+static azr_status draw_tasks(azr_trainer *trainer, int64_t step, azr_kind kind, size_t n,
+                             azr_solutions *solutions, azr_error *error)
+{
+    const azr_config *config = &trainer->config;
+    const azr_draw_from recent = {.first_step = step - config->window};
+    const azr_draw_from by_step = {.weight = AZR_DRAW_STEP, .again = true};
+    const azr_draw_from any = {.weight = config->curriculum ? AZR_DRAW_SUCCESS : AZR_DRAW_EQUAL};
+    size_t before = solutions->n_drawn;
+    azr_status status = AZR_OK;
+    if (config->solver_mix == AZR_SOLVER_MIX_MAX_NEW)
+        status = draw_some(trainer, step, kind, 1, &recent, n, solutions, error);
+    else if (config->solver_mix == AZR_SOLVER_MIX_HALF_NEW)
+        status = draw_some(trainer, step, kind, 1, &recent, n / 2, solutions, error);
+    else if (config->solver_mix == AZR_SOLVER_MIX_STEP)
+        status = draw_some(trainer, step, kind, 1, &by_step, n, solutions, error);
+    size_t left = n - (solutions->n_drawn - before);
+    if (status == AZR_OK && left > 0)
+        status = draw_some(trainer, step, kind, 0, &any, left, solutions, error);
+    return status;
+}
+
+/* batch_size tasks of a kind to learn from: valid ones of this step first unless the config mixes
+ * otherwise, the rest from the store. */
+static azr_status add_training(azr_trainer *trainer, int64_t step, azr_kind kind,
+                               const azr_proposals *proposals, azr_solutions *solutions,
+                               azr_error *error)
+{
+    size_t left = (size_t)trainer->config.batch_size;
+    if (trainer->config.solver_mix == AZR_SOLVER_MIX_NEW)
+        left -= add_new_tasks(trainer, kind, proposals, left, solutions);
+    const azr_stored_task *drawn = solutions->drawn + solutions->n_drawn;
+    size_t before = solutions->n_drawn;
+    azr_status status = draw_tasks(trainer, step, kind, left, solutions, error);
+    size_t n_drawn = solutions->n_drawn - before;
     /* A store with fewer tasks than that gives each of them more than once. */
     for (size_t i = 0; status == AZR_OK && n_drawn > 0 && i < left; i++)
         add_prompt(solutions, &drawn[i % n_drawn].task, drawn[i % n_drawn].id, NULL,

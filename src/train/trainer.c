@@ -254,7 +254,9 @@ static azr_status run_step(azr_trainer *trainer, int64_t step, azr_error *error)
     azr_solutions solutions = {0};
     azr_propose_plan plan = {.step = step, .label = "propose"};
     for (int kind = 0; kind < AZR_N_KINDS; kind++)
-        plan.n_proposals[kind] = trainer->kinds[kind] ? (size_t)trainer->config.batch_size : 0;
+        plan.n_proposals[kind] = trainer->kinds[kind] && step > trainer->config.pretrain_pred_steps
+                                     ? (size_t)trainer->config.batch_size
+                                     : 0;
     azr_metrics_reset(&trainer->metrics);
     trainer->n_tokens = 0;
     double started = azr_clock_seconds(), at = started;

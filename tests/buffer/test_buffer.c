@@ -119,7 +119,8 @@ static void test_odd_texts(void **state)
     assert_int_equal(azr_buffer_add_task(buffer, &stored, 0, &error), AZR_OK);
     azr_rng_key key = {.seed = 1};
     bool found = false;
-    assert_int_equal(azr_buffer_draw_program(buffer, &key, &back, &found, &error), AZR_OK);
+    assert_int_equal(azr_buffer_draw_program(buffer, AZR_DRAW_EQUAL, &key, &back, &found, &error),
+                     AZR_OK);
     assert_true(found);
     assert_string_equal(back.task.inputs[0], odd);
     assert_null(back.task.message);
@@ -194,14 +195,16 @@ static void test_programs(void **state)
     azr_stored_task task;
     bool found = true;
     add(buffer, AZR_KIND_INDUCTION, 0, 1, 0);
-    assert_int_equal(azr_buffer_draw_program(buffer, &key, &task, &found, &error), AZR_OK);
+    assert_int_equal(azr_buffer_draw_program(buffer, AZR_DRAW_EQUAL, &key, &task, &found, &error),
+                     AZR_OK);
     assert_false(found);
     add(buffer, AZR_KIND_DEDUCTION, 0, 2, 0);
     add(buffer, AZR_KIND_ABDUCTION, 0, 3, 0);
     add(buffer, AZR_KIND_ABDUCTION, 0, 4, 0);
     int seen[5] = {0};
     for (key.sequence = 0; key.sequence < 300; key.sequence++) {
-        assert_int_equal(azr_buffer_draw_program(buffer, &key, &task, &found, &error), AZR_OK);
+        assert_int_equal(
+            azr_buffer_draw_program(buffer, AZR_DRAW_EQUAL, &key, &task, &found, &error), AZR_OK);
         assert_true(found);
         seen[task.id]++;
         azr_stored_task_deinit(&task);
@@ -209,6 +212,90 @@ static void test_programs(void **state)
     assert_int_equal(seen[1], 0);
     for (int id = 2; id <= 4; id++)
         assert_in_range(seen[id], 60, 140);
+    azr_buffer_close(buffer);
+}
+
+/* A program has one chance, however many tasks have it: seeds are in the stores of both kinds. */
+static void test_programs_are_counted_once(void **state)
+{
+    (void)state;
+    azr_buffer *buffer = open_memory();
+    azr_rng_key key = {.seed = 9, .purpose = AZR_RNG_PROGRAMS, .step = 1};
+    add(buffer, AZR_KIND_DEDUCTION, 0, 1, 0);
+    for (int i = 0; i < 8; i++) {
+        add(buffer, AZR_KIND_DEDUCTION, 0, 2, 0);
+        add(buffer, AZR_KIND_ABDUCTION, 0, 2, 0);
+    }
+    int n_first = 0;
+    for (key.sequence = 0; key.sequence < 300; key.sequence++) {
+        azr_stored_task task;
+        bool found = false;
+        assert_int_equal(
+            azr_buffer_draw_program(buffer, AZR_DRAW_EQUAL, &key, &task, &found, &error), AZR_OK);
+        assert_true(found);
+        n_first += task.id == 1;
+        azr_stored_task_deinit(&task);
+    }
+    assert_in_range(n_first, 110, 190); /* mean 150, standard deviation 8.7 */
+    azr_buffer_close(buffer);
+}
+
+/* How often each id comes up first in n_draws draws of n. */
+static void count_draws(azr_buffer *buffer, const azr_draw_from *from, size_t n, uint32_t n_draws,
+                        size_t *counts)
+{
+    azr_rng_key key = {.seed = 3, .purpose = AZR_RNG_SOLVER_TASKS};
+    for (key.sequence = 0; key.sequence < n_draws; key.sequence++) {
+        azr_stored_task tasks[8];
+        size_t n_drawn = 0;
+        assert_int_equal(azr_buffer_draw_from(buffer, AZR_KIND_DEDUCTION, from, &key, n, tasks,
+                                              &n_drawn, &error),
+                         AZR_OK);
+        assert_int_equal(n_drawn, n);
+        counts[tasks[0].id]++;
+        for (size_t i = 0; i < n_drawn; i++) {
+            for (size_t j = 0; j < i; j++)
+                assert_true(from->again || tasks[i].id != tasks[j].id);
+        }
+        for (size_t i = 0; i < n_drawn; i++)
+            azr_stored_task_deinit(&tasks[i]);
+    }
+}
+
+static void test_weighted_draws(void **state)
+{
+    (void)state;
+    azr_buffer *buffer = open_memory();
+    for (int i = 0; i < 4; i++) /* ids 1 to 4 of steps 0 to 3, solved 0, 1, 2, 3 times of 8 */
+        add(buffer, AZR_KIND_DEDUCTION, i, i, 0);
+    size_t step[5] = {0}, from_one[5] = {0}, success[5] = {0}, recent[5] = {0};
+    const azr_draw_from by_step = {.weight = AZR_DRAW_STEP};
+    count_draws(buffer, &by_step, 3, 600, step);
+    assert_int_equal(step[1], 0);
+    assert_in_range(step[2], 60, 140); /* 1, 2, 3 of 6 */
+    assert_in_range(step[4], 250, 350);
+    const azr_draw_from by_next = {.weight = AZR_DRAW_STEP_FROM_ONE};
+    count_draws(buffer, &by_next, 4, 1000, from_one);
+    assert_in_range(from_one[1], 50, 150); /* 1, 2, 3, 4 of 10 */
+    assert_in_range(from_one[4], 330, 470);
+    const azr_draw_from by_success = {.weight = AZR_DRAW_SUCCESS, .again = true};
+    count_draws(buffer, &by_success, 8, 1000, success);
+    /* 0.1, 0.5375, 0.85, 1.0375 of 2.525 */
+    assert_in_range(success[1], 15, 70);
+    assert_in_range(success[2], 160, 270);
+    assert_in_range(success[4], 350, 475);
+    const azr_draw_from last = {.first_step = 2};
+    count_draws(buffer, &last, 2, 200, recent);
+    assert_int_equal(recent[1] + recent[2], 0);
+    assert_in_range(recent[3], 60, 140);
+    const azr_draw_from none = {.first_step = 4};
+    azr_rng_key key = {.seed = 3};
+    size_t n_drawn = 9;
+    azr_stored_task task;
+    assert_int_equal(
+        azr_buffer_draw_from(buffer, AZR_KIND_DEDUCTION, &none, &key, 1, &task, &n_drawn, &error),
+        AZR_OK);
+    assert_int_equal(n_drawn, 0);
     azr_buffer_close(buffer);
 }
 
@@ -444,12 +531,20 @@ static void test_many_rows(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rows),         cmocka_unit_test(test_odd_texts),
-        cmocka_unit_test(test_draws),        cmocka_unit_test(test_draw_is_fisher_yates),
-        cmocka_unit_test(test_programs),     cmocka_unit_test(test_cap),
-        cmocka_unit_test(test_has),          cmocka_unit_test(test_has_keeps_pieces_apart),
-        cmocka_unit_test(test_forget_after), cmocka_unit_test(test_hash_sees_everything),
-        cmocka_unit_test(test_rollback),     cmocka_unit_test(test_many_rows),
+        cmocka_unit_test(test_rows),
+        cmocka_unit_test(test_odd_texts),
+        cmocka_unit_test(test_draws),
+        cmocka_unit_test(test_draw_is_fisher_yates),
+        cmocka_unit_test(test_programs),
+        cmocka_unit_test(test_programs_are_counted_once),
+        cmocka_unit_test(test_weighted_draws),
+        cmocka_unit_test(test_cap),
+        cmocka_unit_test(test_has),
+        cmocka_unit_test(test_has_keeps_pieces_apart),
+        cmocka_unit_test(test_forget_after),
+        cmocka_unit_test(test_hash_sees_everything),
+        cmocka_unit_test(test_rollback),
+        cmocka_unit_test(test_many_rows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,6 +5,7 @@
 #include "base/files.h"
 #include "base/memory.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -80,6 +81,113 @@ static void test_solver_samples(void **state)
     const char *const sets[] = {"solver_samples=3", "total_steps=1", NULL};
     tiny_run_train(&tiny, "samples", false, sets);
     assert_true(count("samples", "SELECT count(*) FROM attempts WHERE purpose = 'solve'") == 36.0);
+}
+
+/* A number that changes when other tasks are solved or other references shown. */
+static double shown(const char *run, const char *role)
+{
+    char sql[256];
+    snprintf(sql, sizeof sql,
+             "SELECT sum(length(prompt) * (id %% 97 + 1)) FROM attempts WHERE step >= 1 AND role = "
+             "'%s' AND purpose <> 'estimate'",
+             role);
+    return count(run, sql);
+}
+
+static void test_reference_sampling(void **state)
+{
+    (void)state;
+    const char *const uniform[] = {"seed_tasks=20", NULL};
+    const char *const step[] = {"seed_tasks=20", "reference_sampling=step", NULL};
+    const char *const none[] = {"references=0", "total_steps=1", NULL};
+    tiny_run_train(&tiny, "evenly", false, uniform);
+    tiny_run_train(&tiny, "by-step", false, step);
+    assert_true(shown("evenly", "proposer") != shown("by-step", "proposer"));
+    tiny_run_train(&tiny, "none", false, none);
+    assert_true(count("none",
+                      "SELECT count(*) FROM attempts WHERE step = 1 AND purpose = "
+                      "'propose' AND kind <> 'induction' AND prompt LIKE '%>>> f(%'") == 0.0);
+    assert_true(count("evenly", "SELECT count(*) FROM attempts WHERE step = 1 AND purpose = "
+                                "'propose' AND kind <> 'induction' AND prompt NOT LIKE "
+                                "'%>>> f(%'") == 0.0);
+}
+
+/* Answers of step 2 to stored tasks of a step, distinct tasks counted once. */
+static double solved_of(const char *run, int64_t step, const char *kind)
+{
+    char sql[320];
+    snprintf(sql, sizeof sql,
+             "SELECT count(DISTINCT t.id) FROM attempts a JOIN tasks t ON t.id = a.task_id WHERE "
+             "a.step = 2 AND a.purpose = 'solve' AND t.step = %" PRId64 " AND t.kind = '%s'",
+             step, kind);
+    return count(run, sql);
+}
+
+static double stored_of(const char *run, int64_t step, const char *kind)
+{
+    char sql[160];
+    snprintf(sql, sizeof sql, "SELECT count(*) FROM tasks WHERE step = %" PRId64 " AND kind = '%s'",
+             step, kind);
+    return count(run, sql);
+}
+
+static void test_solver_mix(void **state)
+{
+    (void)state;
+    static const char *const mixes[] = {"new", "max_new", "half_new", "uniform", "step"};
+    for (size_t i = 0; i < 5; i++) {
+        char set[64];
+        snprintf(set, sizeof set, "solver_mix=%s", mixes[i]);
+        const char *const sets[] = {"seed_tasks=1", "batch_size=12", "total_steps=2", set, NULL};
+        tiny_run_train(&tiny, mixes[i], false, sets);
+        assert_true(stored_of(mixes[i], 1, "deduction") >= 1.0);
+        double same_step = solved_of(mixes[i], 2, "deduction") +
+                           solved_of(mixes[i], 2, "abduction") +
+                           solved_of(mixes[i], 2, "induction");
+        assert_true(i == 0 ? same_step > 0.0 : same_step == 0.0);
+    }
+    /* All that is new, and at most half of the batch. */
+    assert_true(solved_of("max_new", 1, "deduction") ==
+                fmin(stored_of("max_new", 1, "deduction"), 12.0));
+    assert_true(solved_of("step", 0, "deduction") == 0.0);
+    assert_true(solved_of("step", 1, "deduction") > 0.0);
+    assert_true(shown("half_new", "solver") != shown("uniform", "solver"));
+    assert_true(shown("uniform", "solver") != shown("max_new", "solver"));
+    /* Nothing is new to a window of none. */
+    const char *const window[] = {"seed_tasks=1",       "batch_size=12", "total_steps=2",
+                                  "solver_mix=max_new", "window=0",      NULL};
+    tiny_run_train(&tiny, "window", false, window);
+    assert_true(shown("window", "solver") == shown("uniform", "solver"));
+    /* Of many new ones (seeds are, in the first step) half_new takes two for a batch of four. */
+    const char *const half[] = {"solver_mix=half_new", "seed_tasks=20", "total_steps=1", NULL};
+    const char *const all[] = {"solver_mix=max_new", "seed_tasks=20", "total_steps=1", NULL};
+    tiny_run_train(&tiny, "half", false, half);
+    tiny_run_train(&tiny, "all", false, all);
+    assert_true(shown("half", "solver") != shown("all", "solver"));
+}
+
+static void test_curriculum(void **state)
+{
+    (void)state;
+    const char *const off[] = {"solver_mix=uniform", NULL};
+    const char *const on[] = {"solver_mix=uniform", "curriculum=true", NULL};
+    tiny_run_train(&tiny, "alike", false, off);
+    tiny_run_train(&tiny, "curriculum", false, on);
+    assert_true(shown("alike", "solver") != shown("curriculum", "solver"));
+}
+
+static void test_pretrain_pred_steps(void **state)
+{
+    (void)state;
+    const char *const sets[] = {"pretrain_pred_steps=1", "total_steps=2", NULL};
+    tiny_run_train(&tiny, "pretrain", false, sets);
+    static const char first[] =
+        "SELECT count(*) FROM attempts WHERE step = 1 AND role = 'proposer'";
+    static const char second[] =
+        "SELECT count(*) FROM attempts WHERE step = 2 AND role = 'proposer'";
+    assert_true(count("pretrain", first) == 0.0);
+    assert_true(count("pretrain", second) == 12.0);
+    assert_true(tiny_run_metric(&tiny, "pretrain", 1, "actor/grad_norm") > 0.0);
 }
 
 /* Two runs of one step from the same seed; the second one has one more assignment. */
@@ -235,6 +343,10 @@ int main(void)
         cmocka_unit_test(test_train_propose),
         cmocka_unit_test(test_reuse_estimates),
         cmocka_unit_test(test_solver_samples),
+        cmocka_unit_test(test_reference_sampling),
+        cmocka_unit_test(test_solver_mix),
+        cmocka_unit_test(test_curriculum),
+        cmocka_unit_test(test_pretrain_pred_steps),
         cmocka_unit_test(test_learning_rate),
         cmocka_unit_test(test_updates),
         cmocka_unit_test(test_clip),

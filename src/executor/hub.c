@@ -129,9 +129,10 @@ static void server_ready(azr_executor *executor, azr_exec__flavour flavour,
 {
     azr_exec__server *server = &executor->servers[flavour];
     if (server->was_ready && (server->ready.layers & ~notice->layers) != 0) {
+        /* The processes that try out what the kernel allows can be killed too: start again. */
         snprintf(server->ready.text, sizeof server->ready.text,
                  "a new server has less protection than the one that died");
-        server_failed(executor, flavour, true);
+        server_failed(executor, flavour, false);
         return;
     }
     server->ready = *notice;
@@ -249,7 +250,7 @@ static void read_notices(azr_executor *executor, azr_exec__flavour flavour)
             server_ready(executor, flavour, &notice);
         } else if (notice.type == AZR_EXEC__FAILED) {
             memcpy(server->ready.text, notice.text, sizeof notice.text);
-            server_failed(executor, flavour, true);
+            server_failed(executor, flavour, !server->was_ready);
         } else {
             run_ended(executor, flavour, &notice);
         }
@@ -273,8 +274,9 @@ static bool write_request(int fd, const azr_exec__job *job, const azr_strbuf *ar
            write(fd, arguments->data, arguments->size) == (ssize_t)arguments->size;
 }
 
-/* False: the system refused, or the server is gone. */
-static bool begin_run(azr_executor *executor, azr_exec__slot *slot, azr_exec__try *what)
+typedef enum begun { BEGUN, REFUSED /* by the system */, SERVER_GONE } begun;
+
+static begun begin_run(azr_executor *executor, azr_exec__slot *slot, azr_exec__try *what)
 {
     const azr_exec__job *job = what->job;
     int fds[2] = {-1, -1}, record[2] = {-1, -1};
@@ -283,14 +285,14 @@ static bool begin_run(azr_executor *executor, azr_exec__slot *slot, azr_exec__tr
               pipe2(record, O_CLOEXEC) == 0 && fcntl(record[0], F_SETFL, O_NONBLOCK) == 0;
     fds[1] = record[1];
     uint64_t id = executor->next_run++;
-    ok = ok && send_request(&executor->servers[what->flavour], AZR_EXEC__RUN, id, fds);
+    bool sent = ok && send_request(&executor->servers[what->flavour], AZR_EXEC__RUN, id, fds);
     for (int i = 0; i < 2; i++)
         if (fds[i] >= 0)
             close(fds[i]);
-    if (!ok) {
+    if (!sent) {
         if (record[0] >= 0)
             close(record[0]);
-        return false;
+        return ok ? SERVER_GONE : REFUSED;
     }
     double now = azr_clock_seconds();
     *slot = (azr_exec__slot){.what = what,
@@ -298,7 +300,7 @@ static bool begin_run(azr_executor *executor, azr_exec__slot *slot, azr_exec__tr
                              .record_fd = record[0],
                              .start = now,
                              .deadline = now + job->limits.wall_ms * 1e-3};
-    return true;
+    return BEGUN;
 }
 
 /* The first queued try whose server can take it; tries of a broken server end here. */
@@ -330,10 +332,19 @@ static void begin_runs(azr_executor *executor)
         if (what == NULL)
             return;
         const azr_exec__server *server = &executor->servers[what->flavour];
+        begun outcome = BEGUN;
         if (server->state == AZR_EXEC__SERVER_BROKEN)
             end_internal(executor, what, server->ready.text);
-        else if (!begin_run(executor, slot, what))
-            end_internal(executor, what, "the run cannot be handed to its server");
+        else
+            outcome = begin_run(executor, slot, what);
+        if (outcome == REFUSED)
+            end_internal(executor, what, "the system has no file descriptors or memory for a run");
+        if (outcome == SERVER_GONE) {
+            /* Dead, though its end has not been read yet. This try has not begun: it waits for the
+             * next server and counts no failure. */
+            azr_exec__hub_queue(executor, what, true);
+            server_failed(executor, what->flavour, false);
+        }
         if (slot->what == NULL)
             i--; /* the slot is free for another */
     }

@@ -383,6 +383,7 @@ static bool wait_square(azr_executor *executor, uint64_t ticket, int i)
     azr_status status = azr_executor_wait(executor, ticket, &reply, &error);
     if (status != AZR_OK) {
         assert_int_equal(status, AZR_ERROR_INTERNAL);
+        print_message("%d: %s\n", i, error.text);
         return false;
     }
     char expected[24];

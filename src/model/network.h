@@ -146,7 +146,7 @@ typedef struct azr_model__head_space {
 } azr_model__head_space;
 
 enum {
-    AZR_MODEL__HEAD_ROWS = 64,     /* rows whose logits exist at a time */
+    AZR_MODEL__HEAD_ROWS = 256,    /* rows whose logits exist at a time */
     AZR_MODEL__PREFILL_ROWS = 512, /* rows that azr_kv_extend takes at a time */
     AZR_MODEL__ROPE_ROWS = 4096,   /* positions whose angles are computed at first */
 };

@@ -61,6 +61,9 @@ void azr_literal__skip(azr_literal_parser *p)
                 p->at++;
         } else if (c == '\\' && azr_literal__peek(p, 1) == '\n' && p->at + 2 < p->size) {
             p->at += 2;
+        } else if (c == '\\' && azr_literal__peek(p, 1) == '\r' &&
+                   azr_literal__peek(p, 2) == '\n' && p->at + 3 < p->size) {
+            p->at += 3;
         } else {
             return;
         }

@@ -36,7 +36,7 @@ const char *azr_exec_status_name(azr_exec_status status); /* "ok", "timeout_cpu"
 
 typedef struct azr_exec_limits {
     int cpu_ms;       /* CPU time of one run */
-    int wall_ms;      /* wall time of one run; starts when the run starts, not when it is queued */
+    int wall_ms;      /* wall time of one run, from its start; over it twice is TIMEOUT_WALL */
     int memory_mb;    /* address space of one run beyond the warm interpreter's */
     int result_bytes; /* cap on the canonical text of a value */
 } azr_exec_limits;

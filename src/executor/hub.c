@@ -62,6 +62,14 @@ static void end_try(azr_executor *executor, azr_exec__try *what, azr_exec_run *o
         azr_exec__hub_queue(executor, what, true);
         return;
     }
+    /* A machine that was suspended, or has other work, lets the clock run on: only who is late twice
+     * is late. */
+    if (outcome->status == AZR_EXEC_TIMEOUT_WALL && !what->was_late) {
+        what->was_late = true;
+        azr_exec__run_deinit(outcome);
+        azr_exec__hub_queue(executor, what, true);
+        return;
+    }
     if (what->flavour == AZR_EXEC__FLAVOUR_A)
         *run = *outcome;
     else
@@ -70,6 +78,7 @@ static void end_try(azr_executor *executor, azr_exec__try *what, azr_exec_run *o
         (run->status == AZR_EXEC_OK || run->status == AZR_EXEC_EXCEPTION)) {
         what->flavour++;
         what->n_tries = 0;
+        what->was_late = false;
         azr_exec__hub_queue(executor, what, true);
         return;
     }

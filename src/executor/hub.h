@@ -37,6 +37,7 @@ typedef struct azr_exec__try {
     size_t i_input;
     azr_exec__flavour flavour;
     int n_tries;
+    bool was_late; /* over the wall limit, once */
 } azr_exec__try;
 
 /* A run in flight. */

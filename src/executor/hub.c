@@ -62,8 +62,8 @@ static void end_try(azr_executor *executor, azr_exec__try *what, azr_exec_run *o
         azr_exec__hub_queue(executor, what, true);
         return;
     }
-    /* A machine that was suspended, or has other work, lets the clock run on: only who is late twice
-     * is late. */
+    /* A machine that was suspended, or has other work, lets the clock run on: only who is late
+     * twice is late. */
     if (outcome->status == AZR_EXEC_TIMEOUT_WALL && !what->was_late) {
         what->was_late = true;
         azr_exec__run_deinit(outcome);

@@ -45,7 +45,30 @@ typedef enum azr_solver_mix {
     AZR_SOLVER_MIX_STEP
 } azr_solver_mix;
 
-/* Texts are owned by the config. The comment gives the default. */
+typedef enum azr_config_learnability {
+    AZR_CONFIG_LEARNABILITY_ONE_MINUS,
+    AZR_CONFIG_LEARNABILITY_INVERSE,
+    AZR_CONFIG_LEARNABILITY_VARIANCE
+} azr_config_learnability; /* same order as azr_learnability */
+typedef enum azr_config_induction_reward {
+    AZR_CONFIG_INDUCTION_REWARD_BINARY,
+    AZR_CONFIG_INDUCTION_REWARD_ACCURACY,
+    AZR_CONFIG_INDUCTION_REWARD_IF_ONE_CORRECT
+} azr_config_induction_reward; /* same order as azr_induction_reward */
+typedef enum azr_induction_check {
+    AZR_INDUCTION_CHECK_HIDDEN,
+    AZR_INDUCTION_CHECK_ALL
+} azr_induction_check;
+typedef enum azr_config_combine {
+    AZR_CONFIG_COMBINE_SUM,
+    AZR_CONFIG_COMBINE_MULTIPLY,
+    AZR_CONFIG_COMBINE_SUM_MULTIPLY,
+    AZR_CONFIG_COMBINE_MULTIPLY_SUM
+} azr_config_combine; /* same order as azr_combine */
+
+/* Texts are owned by the config. The comment gives the default. Fields stand in the order of the
+ * table of options; there is one config in a process. */
+/* NOLINTNEXTLINE(clang-analyzer-optin.performance.Padding) */
 typedef struct azr_config {
     char *model;            /* folder or file; required */
     char *tasks;            /* JSONL of tasks to start from, "" = the model makes its own */
@@ -79,9 +102,13 @@ typedef struct azr_config {
     int64_t top_k;                /* 0 = off */
     bool train_propose;           /* true: proposals are learnt from */
     azr_advantage advantage;      /* token */
-    double propose_zero_reward;   /* -0.5: proposer's reward when nobody or everybody solves */
-    double learning_rate;         /* 1e-6 */
-    double weight_decay;          /* 0.01 */
+    azr_config_learnability learnability;         /* one_minus */
+    azr_config_induction_reward induction_reward; /* binary */
+    azr_induction_check induction_check;          /* hidden */
+    double length_cost;                           /* 0 */
+    double propose_zero_reward; /* -0.5: proposer's reward when nobody or everybody solves */
+    double learning_rate;       /* 1e-6 */
+    double weight_decay;        /* 0.01 */
     double adam_beta1, adam_beta2, adam_eps; /* 0.9 0.999 1e-8 */
     double grad_clip;                        /* 1.0 */
     azr_schedule learning_rate_schedule;     /* constant */

@@ -102,11 +102,50 @@ azr_status azr_template_check(const azr_template *template, const azr_tokenizer 
 
 /* --- reward (paper eq. 4 to 6; reference code's decision tables) ------------------------------ */
 
-/* success_rate: mean of the solver's estimates. Invalid or badly formed: -1; 0 < rate < 1: 1 -
- * rate; else zero_reward (-0.5 in the reference code, 0 in the paper). */
-double azr_reward_proposer(bool valid, double success_rate, double zero_reward);
-/* CORRECT 1; well formed and wrong -0.5; badly formed -1. */
-double azr_reward_solver(azr_verdict verdict);
+/* How much a task teaches, from the solver's mean success a on it. */
+typedef enum azr_learnability {
+    AZR_LEARNABILITY_ONE_MINUS, /* 1 - a, 0 where nobody solves it */
+    AZR_LEARNABILITY_INVERSE,   /* 1 - a, also where nobody solves it */
+    AZR_LEARNABILITY_VARIANCE,  /* 4 a (1 - a): most where half of the answers are right */
+} azr_learnability;
+
+double azr_learnability_of(azr_learnability form, double success_rate);
+
+/* How further terms join learnability L. */
+typedef enum azr_combine {
+    AZR_COMBINE_SUM,          /* L + sum of terms */
+    AZR_COMBINE_MULTIPLY,     /* L x product of terms */
+    AZR_COMBINE_SUM_MULTIPLY, /* L + product of terms */
+    AZR_COMBINE_MULTIPLY_SUM, /* L x sum of terms */
+} azr_combine;
+
+typedef struct azr_proposer_rules {
+    azr_learnability learnability;
+    double zero_reward; /* of a valid task without learnability: -0.5 in the reference code, 0 in
+                           the paper */
+    azr_combine combine;
+} azr_proposer_rules;
+
+/* Invalid or badly formed: -1. No learnability: zero_reward. Else learnability with the terms,
+ * which may be none. */
+double azr_reward_proposer(const azr_proposer_rules *rules, bool valid, double success_rate,
+                           const double *terms, size_t n_terms);
+/* A further term: coef x value, at most max. */
+double azr_reward_term(double coef, double value, double max);
+
+/* What a program that is right on a share of the pairs is worth. */
+typedef enum azr_induction_reward {
+    AZR_INDUCTION_REWARD_BINARY,         /* right on all of them, or wrong */
+    AZR_INDUCTION_REWARD_ACCURACY,       /* the share; wrong when it is 0 */
+    AZR_INDUCTION_REWARD_IF_ONE_CORRECT, /* right on one of them is right */
+} azr_induction_reward;
+
+/* 0 to 1: what the answer counts for when a task's success rate is estimated. accuracy: of
+ * azr_answer_judge. */
+double azr_solver_success(azr_kind kind, azr_verdict verdict, double accuracy,
+                          azr_induction_reward form);
+/* success above 0: that much; well formed and wrong -0.5; badly formed -1. */
+double azr_reward_solver(azr_verdict verdict, double success);
 
 /* --- advantage: TRR++ (paper eq. 8) ----------------------------------------------------------- */
 

@@ -136,6 +136,8 @@ azr_verdict azr_proposal_judge(const azr_proposal *proposal, const azr_exec_repl
 typedef struct azr_answer {
     azr_verdict verdict; /* CORRECT means: not yet refused */
     char *text;          /* deduction: literal; abduction: argument list; induction: program */
+    bool all_pairs;      /* induction: judge on the given pairs too, not on the hidden ones alone;
+                            set it after parsing */
 } azr_answer;
 
 void azr_answer_deinit(azr_answer *answer);

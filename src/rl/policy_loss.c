@@ -76,8 +76,8 @@ void azr_policy_loss_backward(const azr_policy_loss *loss, const azr_policy_toke
         stats->ratio_clipped += term.ratio_clipped ? weight : 0.0;
         stats->dual_clipped += term.dual_clipped ? weight : 0.0;
         stats->old_kl -= difference * weight;
-        /* Not fmax: a NaN must come through. */
-        if (!(fabs(difference) <= stats->mismatch))
+        /* Not fmax: a NaN must come through, and stay. */
+        if (!(fabs(difference) <= stats->mismatch) && !isnan(stats->mismatch))
             stats->mismatch = fabs(difference);
     }
 }

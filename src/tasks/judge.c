@@ -161,16 +161,21 @@ azr_verdict azr_proposal_judge(const azr_proposal *proposal, const azr_exec_repl
 
 /* --- answers ---------------------------------------------------------------------------------- */
 
+/* The first of the pairs that an induction answer is judged on. */
+static size_t first_judged(const azr_task *task, const azr_answer *answer)
+{
+    return task->kind == AZR_KIND_INDUCTION && !answer->all_pairs ? azr_task_given_pairs(task) : 0;
+}
+
 bool azr_answer_job(const azr_task *task, const azr_answer *answer, azr_exec_limits limits,
                     const char **out_inputs, azr_exec_job *out_job)
 {
     if (answer->verdict != AZR_VERDICT_CORRECT || task->kind == AZR_KIND_DEDUCTION)
         return false;
     bool induction = task->kind == AZR_KIND_INDUCTION;
-    size_t n_given = induction ? azr_task_given_pairs(task) : 0;
-    size_t n = induction ? task->n_pairs - n_given : 1;
+    size_t first = first_judged(task, answer), n = induction ? task->n_pairs - first : 1;
     for (size_t i = 0; i < n; i++)
-        out_inputs[i] = induction ? task->inputs[n_given + i] : answer->text;
+        out_inputs[i] = induction ? task->inputs[first + i] : answer->text;
     *out_job = (azr_exec_job){.program = induction ? answer->text : task->program,
                               .inputs = out_inputs,
                               .n_inputs = n,
@@ -207,16 +212,16 @@ static azr_verdict judge_run(const char *gold, const azr_exec_run *run, azr_strb
 }
 
 /* Of the pairs that are not right, one with a value says more than one that failed. */
-static azr_verdict judge_pairs(const azr_task *task, const azr_exec_reply *reply,
+static azr_verdict judge_pairs(const azr_task *task, const azr_exec_reply *reply, size_t first_pair,
                                double *out_accuracy, azr_strbuf *detail)
 {
-    size_t n_given = azr_task_given_pairs(task), n = task->n_pairs - n_given, n_right = 0;
+    size_t n = task->n_pairs - first_pair, n_right = 0;
     azr_verdict first = AZR_VERDICT_CORRECT;
     azr_strbuf reason = {0};
     bool ran = false;
     for (size_t i = 0; i < n; i++) {
         azr_strbuf text = {0};
-        azr_verdict verdict = judge_run(task->outputs[n_given + i], &reply->runs[i], &text);
+        azr_verdict verdict = judge_run(task->outputs[first_pair + i], &reply->runs[i], &text);
         n_right += verdict == AZR_VERDICT_CORRECT;
         ran |= verdict == AZR_VERDICT_CORRECT || verdict == AZR_VERDICT_WRONG;
         if (verdict == AZR_VERDICT_INTERNAL)
@@ -224,15 +229,15 @@ static azr_verdict judge_pairs(const azr_task *task, const azr_exec_reply *reply
         if (first == AZR_VERDICT_CORRECT && verdict != AZR_VERDICT_CORRECT) {
             first = verdict;
             azr_strbuf_printf(&reason, "f(");
-            azr_tasks__append_short(task->inputs[n_given + i], &reason);
+            azr_tasks__append_short(task->inputs[first_pair + i], &reason);
             azr_strbuf_printf(&reason, "): %s", azr_strbuf_text(&text));
         }
         azr_strbuf_deinit(&text);
     }
     *out_accuracy = first == AZR_VERDICT_INTERNAL ? 0 : (double)n_right / (double)n;
     if (detail != NULL && first != AZR_VERDICT_CORRECT)
-        azr_strbuf_printf(detail, "%zu of %zu hidden calls are right; %s", n_right, n,
-                          azr_strbuf_text(&reason));
+        azr_strbuf_printf(detail, "%zu of %zu %s are right; %s", n_right, n,
+                          first_pair > 0 ? "hidden calls" : "calls", azr_strbuf_text(&reason));
     azr_strbuf_deinit(&reason);
     return ran && first != AZR_VERDICT_CORRECT && first != AZR_VERDICT_INTERNAL ? AZR_VERDICT_WRONG
                                                                                 : first;
@@ -248,11 +253,11 @@ azr_verdict azr_answer_judge(const azr_task *task, const azr_answer *answer,
         say(detail, verdict == AZR_VERDICT_BAD_LITERAL && answer->text != NULL ? answer->text : "");
     } else if (task->kind == AZR_KIND_DEDUCTION) {
         verdict = compare(task->outputs[0], answer->text, detail);
-    } else if (is_internal(reply, induction ? task->n_pairs - azr_task_given_pairs(task) : 1,
+    } else if (is_internal(reply, induction ? task->n_pairs - first_judged(task, answer) : 1,
                            detail)) {
         verdict = AZR_VERDICT_INTERNAL;
     } else if (induction) {
-        verdict = judge_pairs(task, reply, &accuracy, detail);
+        verdict = judge_pairs(task, reply, first_judged(task, answer), &accuracy, detail);
     } else {
         verdict = judge_run(task->outputs[0], &reply->runs[0], detail);
     }

@@ -49,7 +49,7 @@ static void report_proposers(azr_metrics *metrics, const azr_proposals *proposal
         n_all_valid += valid;
         n_stored += try->task_id > 0;
         if (valid && try->n_attempts > 0)
-            solved[kind] += (double)try->n_correct / (double)try->n_attempts;
+            solved[kind] += try->success / (double)try->n_attempts;
     }
     for (int kind = 0; kind < AZR_N_KINDS; kind++) {
         add_group(metrics, AZR_ROLE_PROPOSER, (azr_kind)kind, &sums[kind]);

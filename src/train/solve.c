@@ -145,6 +145,7 @@ static void on_finish(void *context, const azr_sample *sample)
     const azr_task *task = c->solutions->prompts[try->prompt].task;
     azr_template_parse_answer(c->trainer->template, task, sample->text, sample->text_size,
                               &try->answer);
+    try->answer.all_pairs = c->trainer->config.induction_check == AZR_INDUCTION_CHECK_ALL;
     azr_exec_job job;
     const char **inputs = azr_alloc(task->n_pairs, sizeof *inputs);
     if (c->status == AZR_OK &&
@@ -156,19 +157,22 @@ static void on_finish(void *context, const azr_sample *sample)
     azr_free(inputs);
 }
 
+static int64_t answer_limit(const azr_config *config, azr_kind kind)
+{
+    return kind == AZR_KIND_INDUCTION ? config->max_response_tokens : config->max_answer_tokens;
+}
+
 static azr_rollout_request request_of(const azr_trainer *trainer, int64_t step,
                                       const azr_solver_prompt *prompt, size_t first_try)
 {
     const azr_config *config = &trainer->config;
     azr_kind kind = prompt->task->kind;
-    int64_t limit =
-        kind == AZR_KIND_INDUCTION ? config->max_response_tokens : config->max_answer_tokens;
     return (azr_rollout_request){.tokens = prompt->tokens,
                                  .n_tokens = prompt->n_tokens,
                                  .stops =
                                      azr_template_stops(trainer->template, AZR_ROLE_SOLVER, kind),
                                  .n_samples = prompt->n_samples,
-                                 .max_tokens = (size_t)limit,
+                                 .max_tokens = (size_t)answer_limit(config, kind),
                                  .temperature = (float)config->temperature,
                                  .top_p = (float)config->top_p,
                                  .top_k = (int32_t)config->top_k,
@@ -228,9 +232,14 @@ static azr_status judge_answers(azr_trainer *trainer, azr_solutions *solutions, 
         if (try->verdict == AZR_VERDICT_INTERNAL)
             status = azr_error_set(error, AZR_ERROR_INTERNAL, "the sandbox failed on an answer: %s",
                                    azr_strbuf_text(&try->detail));
-        try->reward = azr_reward_solver(try->verdict);
+        try->success = azr_solver_success(prompt->task->kind, try->verdict, try->accuracy,
+                                          (azr_induction_reward)trainer->config.induction_reward);
+        try->reward = azr_reward_solver(try->verdict, try->success) -
+                      azr_train__length_cost(&trainer->config, try->sample->n_tokens,
+                                             answer_limit(&trainer->config, prompt->task->kind));
         if (prompt->proposed != NULL) {
             prompt->proposed->n_attempts++;
+            prompt->proposed->success += try->success;
             prompt->proposed->n_correct += try->verdict == AZR_VERDICT_CORRECT;
         }
     }
@@ -259,6 +268,11 @@ azr_status azr_train__solve(azr_trainer *trainer, int64_t step, azr_proposals *p
     if (status != AZR_OK)
         azr_solutions_deinit(out_solutions);
     return status;
+}
+
+double azr_train__length_cost(const azr_config *config, size_t n_tokens, int64_t max_tokens)
+{
+    return config->length_cost * (double)n_tokens / (double)max_tokens;
 }
 
 bool azr_train__learns_from(const azr_trainer *trainer, const azr_solver_prompt *prompt)

@@ -10,11 +10,14 @@ static azr_status add_attempt(azr_trainer *trainer, azr_attempt *attempt, const 
     return azr_buffer_add_attempt(trainer->buffer, attempt, error);
 }
 
-/* A task that is there already is not stored twice. */
+/* A task that is there already is not stored twice, and one that no prompt of a solver has room
+ * for not at all. */
 static azr_status store_task(azr_trainer *trainer, int64_t step, azr_proposal_try *try,
                              azr_error *error)
 {
     bool has = false;
+    if (step > 0 && try->n_attempts == 0)
+        return AZR_OK;
     azr_status status = azr_buffer_has(trainer->buffer, &try->task, &has, error);
     if (status != AZR_OK || has)
         return status;

@@ -177,11 +177,15 @@ const char *azr_trainer_directory(const azr_trainer *trainer)
 
 static void reward_proposals(const azr_trainer *trainer, azr_proposals *proposals)
 {
+    const azr_config *config = &trainer->config;
+    const azr_proposer_rules rules = {.learnability = (azr_learnability)config->learnability,
+                                      .zero_reward = config->propose_zero_reward};
     for (size_t i = 0; i < proposals->n_tries; i++) {
         azr_proposal_try *try = &proposals->tries[i];
-        double rate = try->n_attempts > 0 ? (double)try->n_correct / (double)try->n_attempts : 0.0;
-        try->reward = azr_reward_proposer(try->verdict == AZR_VERDICT_VALID, rate,
-                                          trainer->config.propose_zero_reward);
+        double rate = try->n_attempts > 0 ? try->success / (double)try->n_attempts : 0.0;
+        try->reward =
+            azr_reward_proposer(&rules, try->verdict == AZR_VERDICT_VALID, rate, NULL, 0) -
+            azr_train__length_cost(config, try->sample->n_tokens, config->max_response_tokens);
     }
 }
 

@@ -66,6 +66,7 @@ typedef struct azr_proposal_try {
     azr_strbuf detail;
     azr_task task; /* when VALID */
     size_t n_attempts, n_correct;
+    double success; /* sum over the attempts, each 0 to 1 */
     double reward;
     int64_t task_id; /* when stored */
 } azr_proposal_try;
@@ -114,7 +115,7 @@ typedef struct azr_attempt_try {
     bool submitted;
     azr_verdict verdict;
     azr_strbuf detail;
-    double accuracy, reward;
+    double accuracy, success, reward;
 } azr_attempt_try;
 
 typedef struct azr_solutions {
@@ -133,6 +134,8 @@ typedef struct azr_solutions {
 azr_status azr_train__solve(azr_trainer *trainer, int64_t step, azr_proposals *proposals,
                             azr_solutions *out_solutions, azr_error *error);
 void azr_solutions_deinit(azr_solutions *solutions);
+/* What a response of so many tokens pays of its reward, of at most max_tokens. */
+double azr_train__length_cost(const azr_config *config, size_t n_tokens, int64_t max_tokens);
 /* Whether answers to the prompt are learnt from, or tell only how hard a task is. */
 bool azr_train__learns_from(const azr_trainer *trainer, const azr_solver_prompt *prompt);
 

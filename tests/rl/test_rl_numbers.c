@@ -19,26 +19,94 @@ static void assert_near(double got, double want, double bound)
         fail_msg("%.9g is not %.9g", got, want);
 }
 
-/* Successes of 8 against the proposer's reward: the reference implementation's table. */
+static double propose(azr_learnability form, double zero_reward, bool valid, double rate)
+{
+    const azr_proposer_rules rules = {.learnability = form, .zero_reward = zero_reward};
+    return azr_reward_proposer(&rules, valid, rate, NULL, 0);
+}
+
+/* Successes of 8 against the proposer's reward: the reference implementation's table, with what the
+ * paper writes for tasks that nobody or everybody solves. */
 static void test_proposer_reward(void **state)
 {
     (void)state;
-    static const double table[][2] = {{1, 0.875}, {2, 0.75}, {4, 0.5}, {7, 0.125}};
-    for (size_t i = 0; i < sizeof table / sizeof *table; i++)
-        assert_near(azr_reward_proposer(true, table[i][0] / 8.0, -0.5), table[i][1], 0.0);
-    assert_near(azr_reward_proposer(true, 0.0, -0.5), -0.5, 0.0);
-    assert_near(azr_reward_proposer(true, 1.0, -0.5), -0.5, 0.0);
-    assert_near(azr_reward_proposer(true, 0.0, 0.0), 0.0, 0.0);
-    assert_near(azr_reward_proposer(true, 1.0, 0.0), 0.0, 0.0);
-    assert_near(azr_reward_proposer(false, 0.5, 0.0), -1.0, 0.0);
+    static const struct {
+        int n_correct;
+        double one_minus, paper, inverse, variance;
+    } rows[] = {
+        {0, -0.5, 0.0, 1.0, -0.5},   {1, 0.875, 0.875, 0.875, 0.4375},
+        {2, 0.75, 0.75, 0.75, 0.75}, {3, 0.625, 0.625, 0.625, 0.9375},
+        {4, 0.5, 0.5, 0.5, 1.0},     {5, 0.375, 0.375, 0.375, 0.9375},
+        {6, 0.25, 0.25, 0.25, 0.75}, {7, 0.125, 0.125, 0.125, 0.4375},
+        {8, -0.5, 0.0, -0.5, -0.5},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        double rate = rows[i].n_correct / 8.0;
+        assert_near(propose(AZR_LEARNABILITY_ONE_MINUS, -0.5, true, rate), rows[i].one_minus, 0.0);
+        assert_near(propose(AZR_LEARNABILITY_ONE_MINUS, 0.0, true, rate), rows[i].paper, 0.0);
+        assert_near(propose(AZR_LEARNABILITY_INVERSE, -0.5, true, rate), rows[i].inverse, 0.0);
+        assert_near(propose(AZR_LEARNABILITY_VARIANCE, -0.5, true, rate), rows[i].variance, 0.0);
+        assert_near(propose(AZR_LEARNABILITY_ONE_MINUS, 0.0, false, rate), -1.0, 0.0);
+        assert_near(propose(AZR_LEARNABILITY_INVERSE, 0.0, false, rate), -1.0, 0.0);
+    }
 }
 
+/* Learnability 0.75 with terms 0.5 and 0.2. */
+static void test_combined_terms(void **state)
+{
+    (void)state;
+    const double terms[] = {0.5, 0.2}, want[] = {1.45, 0.075, 0.85, 0.525};
+    for (int combine = AZR_COMBINE_SUM; combine <= (int)AZR_COMBINE_MULTIPLY_SUM; combine++) {
+        const azr_proposer_rules rules = {.zero_reward = -0.5, .combine = (azr_combine)combine};
+        assert_near(azr_reward_proposer(&rules, true, 0.25, terms, 2), want[combine], 1e-12);
+        assert_near(azr_reward_proposer(&rules, true, 0.25, NULL, 0), 0.75, 0.0);
+        /* Terms add nothing to a task without learnability, nor to none. */
+        assert_near(azr_reward_proposer(&rules, true, 1.0, terms, 2), -0.5, 0.0);
+        assert_near(azr_reward_proposer(&rules, false, 0.25, terms, 2), -1.0, 0.0);
+    }
+    assert_near(azr_reward_term(0.5, 0.6, 0.5), 0.3, 1e-12);
+    assert_near(azr_reward_term(2.0, 0.6, 0.5), 0.5, 0.0);
+}
+
+/* Every verdict that an answer can have. */
 static void test_solver_reward(void **state)
 {
     (void)state;
-    assert_near(azr_reward_solver(AZR_VERDICT_CORRECT), 1.0, 0.0);
-    assert_near(azr_reward_solver(AZR_VERDICT_WRONG), -0.5, 0.0);
-    assert_near(azr_reward_solver(AZR_VERDICT_NO_ANSWER), -1.0, 0.0);
+    static const struct {
+        azr_verdict verdict;
+        double reward;
+    } rows[] = {
+        {AZR_VERDICT_CORRECT, 1.0},      {AZR_VERDICT_WRONG, -0.5},
+        {AZR_VERDICT_FAILED, -0.5},      {AZR_VERDICT_NOT_LITERAL, -0.5},
+        {AZR_VERDICT_NO_ANSWER, -1.0},   {AZR_VERDICT_NO_PROGRAM, -1.0},
+        {AZR_VERDICT_BAD_LITERAL, -1.0},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        for (int kind = 0; kind < AZR_N_KINDS; kind++) {
+            double success = azr_solver_success((azr_kind)kind, rows[i].verdict,
+                                                rows[i].verdict == AZR_VERDICT_CORRECT,
+                                                AZR_INDUCTION_REWARD_BINARY);
+            assert_near(azr_reward_solver(rows[i].verdict, success), rows[i].reward, 0.0);
+        }
+}
+
+/* Programs that are right on none, some and all of the pairs. */
+static void test_induction_reward(void **state)
+{
+    (void)state;
+    static const double want[3][3] = {{-0.5, -0.5, 1.0}, {-0.5, 0.4, 1.0}, {-0.5, 1.0, 1.0}};
+    static const double accuracies[] = {0.0, 0.4, 1.0};
+    for (int form = 0; form < 3; form++)
+        for (int i = 0; i < 3; i++) {
+            azr_verdict verdict = i == 2 ? AZR_VERDICT_CORRECT : AZR_VERDICT_WRONG;
+            double success = azr_solver_success(AZR_KIND_INDUCTION, verdict, accuracies[i],
+                                                (azr_induction_reward)form);
+            assert_near(azr_reward_solver(verdict, success), want[form][i], 0.0);
+        }
+    /* Other kinds know no shares. */
+    assert_near(azr_solver_success(AZR_KIND_DEDUCTION, AZR_VERDICT_WRONG, 0.4,
+                                   AZR_INDUCTION_REWARD_ACCURACY),
+                0.0, 0.0);
 }
 
 /* Rewards {1, -0.5} of lengths {10, 30}: mean -0.125, unbiased variance 0.421875 x 40/39. */
@@ -323,6 +391,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_proposer_reward),       cmocka_unit_test(test_solver_reward),
+        cmocka_unit_test(test_combined_terms),        cmocka_unit_test(test_induction_reward),
         cmocka_unit_test(test_whiten_by_token),       cmocka_unit_test(test_whiten_by_sequence),
         cmocka_unit_test(test_whiten_without_signal), cmocka_unit_test(test_policy_loss_gradient),
         cmocka_unit_test(test_clip_bounds),           cmocka_unit_test(test_dual_clip),

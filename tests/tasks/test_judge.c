@@ -342,6 +342,18 @@ static void test_jobs(void **state)
     assert_int_equal(job.n_inputs, 3); /* the hidden half alone */
     assert_string_equal(job.inputs[0], task.inputs[3]);
     assert_string_equal(job.inputs[2], task.inputs[5]);
+    answer.all_pairs = true;
+    assert_true(azr_answer_job(&task, &answer, azr_exec_default_limits(), inputs, &job));
+    assert_int_equal(job.n_inputs, 6);
+    assert_string_equal(job.inputs[0], task.inputs[0]);
+    azr_exec_run runs[6];
+    double accuracy = 0;
+    for (size_t i = 0; i < 6; i++)
+        runs[i] = ok(i == 0 ? "'else'" : task.outputs[i]);
+    const azr_exec_reply reply = {runs, 6};
+    assert_int_equal(azr_answer_judge(&task, &answer, &reply, &accuracy, NULL), AZR_VERDICT_WRONG);
+    assert_true(accuracy == 5.0 / 6.0);
+    answer.all_pairs = false;
     task.kind = AZR_KIND_DEDUCTION;
     assert_false(azr_answer_job(&task, &answer, azr_exec_default_limits(), inputs, &job));
     azr_task_deinit(&task);

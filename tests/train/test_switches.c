@@ -193,8 +193,8 @@ static void test_pretrain_pred_steps(void **state)
 /* Two runs of one step from the same seed; the second one has one more assignment. */
 static void train_pair(const char *set, const char *more)
 {
-    const char *const plain[] = {"total_steps=1", more, NULL};
-    const char *const changed[] = {"total_steps=1", set, more, NULL};
+    const char *const plain[] = {"total_steps=1", "estimate_samples=12", more, NULL};
+    const char *const changed[] = {"total_steps=1", "estimate_samples=12", set, more, NULL};
     char *paths[2] = {tiny_run_path(&tiny, "plain"), tiny_run_path(&tiny, "changed")};
     for (size_t i = 0; i < 2; i++) {
         azr_directory_remove(paths[i], NULL);
@@ -207,6 +207,82 @@ static void train_pair(const char *set, const char *more)
 static double metric(const char *run, const char *name)
 {
     return tiny_run_metric(&tiny, run, 1, name);
+}
+
+/* Two steps of one seed differ in what the attempts were worth. */
+static void assert_other_rewards(const char *set, const char *more, const char *role)
+{
+    train_pair(set, more);
+    char sql[160];
+    snprintf(sql, sizeof sql,
+             "SELECT sum(reward * (id %% 97 + 1)) FROM attempts WHERE step = 1 AND role = '%s'",
+             role);
+    if (count("plain", sql) == count("changed", sql))
+        fail_msg("%s changes no reward", set);
+}
+
+static void test_rewards(void **state)
+{
+    (void)state;
+    assert_other_rewards("propose_zero_reward=0", NULL, "proposer");
+    assert_other_rewards("learnability=inverse", NULL, "proposer");
+    assert_other_rewards("learnability=variance", "batch_size=12", "proposer");
+    assert_other_rewards("length_cost=0.5", NULL, "proposer");
+    assert_other_rewards("length_cost=0.5", NULL, "solver");
+    /* A response of the whole length pays it all. */
+    assert_true(count("changed", "SELECT count(*) FROM attempts WHERE step = 1 AND role = 'solver' "
+                                 "AND kind = 'deduction' AND n_tokens = 6 AND reward IN "
+                                 "(0.5, -1, -1.5)") ==
+                count("changed", "SELECT count(*) FROM attempts WHERE step = 1 AND role = 'solver' "
+                                 "AND kind = 'deduction' AND n_tokens = 6"));
+}
+
+/* The identity, which the tiny model knows, is right on one of three hidden pairs and three of all
+ * six. */
+static void test_induction_rewards(void **state)
+{
+    (void)state;
+    static const char task[] =
+        "{\"kind\":\"induction\",\"program\":\"def f(a):\\n    return "
+        "abs(a)\\n\",\"inputs\":[\"-1\","
+        "\"2\",\"3\",\"4\",\"-5\",\"-6\"],\"outputs\":[\"1\",\"2\",\"3\",\"4\",\"5\",\"6\"],"
+        "\"message\":\"it\"}\n"
+        "{\"kind\":\"deduction\",\"program\":\"def f(a):\\n    return a\\n\",\"input\":\"1\","
+        "\"output\":\"1\"}\n";
+    static const struct {
+        const char *reward, *check;
+        double partly; /* reward of such an answer */
+    } rows[] = {
+        {"induction_reward=binary", "induction_check=hidden", -0.5},
+        {"induction_reward=accuracy", "induction_check=hidden", 1.0 / 3.0},
+        {"induction_reward=accuracy", "induction_check=all", 0.5},
+        {"induction_reward=if_one_correct", "induction_check=hidden", 1.0},
+    };
+    char *path = tiny_run_path(&tiny, "abs.jsonl"), set[128];
+    assert_int_equal(azr_file_write(path, task, sizeof task - 1, NULL), AZR_OK);
+    snprintf(set, sizeof set, "tasks=%s", path);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "induction-%zu", i);
+        const char *const sets[] = {set,
+                                    rows[i].reward,
+                                    rows[i].check,
+                                    "solver_samples=40",
+                                    "solver_mix=uniform",
+                                    "total_steps=1",
+                                    "kinds=induction",
+                                    NULL};
+        tiny_run_train(&tiny, name, false, sets);
+        static const char part[] =
+            "FROM attempts a JOIN tasks t ON t.id = a.task_id WHERE a.role = "
+            "'solver' AND t.program LIKE '%abs%' AND a.verdict = 'wrong'";
+        char sql[320];
+        snprintf(sql, sizeof sql, "SELECT count(*) %s", part);
+        assert_true(count(name, sql) > 0.0);
+        snprintf(sql, sizeof sql, "SELECT max(abs(a.reward - %.17g)) %s", rows[i].partly, part);
+        assert_true(count(name, sql) < 1e-12);
+    }
+    azr_free(path);
 }
 
 static void test_learning_rate(void **state)
@@ -347,6 +423,8 @@ int main(void)
         cmocka_unit_test(test_solver_mix),
         cmocka_unit_test(test_curriculum),
         cmocka_unit_test(test_pretrain_pred_steps),
+        cmocka_unit_test(test_rewards),
+        cmocka_unit_test(test_induction_rewards),
         cmocka_unit_test(test_learning_rate),
         cmocka_unit_test(test_updates),
         cmocka_unit_test(test_clip),

@@ -15,8 +15,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-static const double start_seconds = 60; /* a server that is not ready then is started again */
-static const double kill_seconds = 5;   /* a server that has not buried a killed run then, too */
+/* Backstops for what hangs; a machine that is only slow must not run into them. */
+static const double start_seconds = 60;   /* a server that is not ready then is started again */
+static const double begin_seconds = 60;   /* a program that has not begun then is tried again */
+static const double kill_seconds = 30;    /* a server that has not buried a killed run then ends */
+static const double failing_seconds = 30; /* a server that failed to start for so long stays dead */
+static const double pause_seconds = 0.02; /* before a server is started again: times the failures */
 
 void azr_exec__job_destroy(azr_exec__job *job)
 {
@@ -55,8 +59,8 @@ static void end_try(azr_executor *executor, azr_exec__try *what, azr_exec_run *o
 {
     azr_exec__job *job = what->job;
     azr_exec_run *run = &job->runs[what->i_input];
-    what->n_tries++;
     if (outcome->status == AZR_EXEC_INTERNAL && what->n_tries < AZR_EXEC__MAX_TRIES &&
+        what->n_beginnings < AZR_EXEC__MAX_BEGINNINGS &&
         executor->servers[what->flavour].state != AZR_EXEC__SERVER_BROKEN) {
         azr_exec__run_deinit(outcome);
         azr_exec__hub_queue(executor, what, true);
@@ -77,7 +81,7 @@ static void end_try(azr_executor *executor, azr_exec__try *what, azr_exec_run *o
     if (job->check_determinism && what->flavour + 1 < AZR_EXEC__N_FLAVOURS &&
         (run->status == AZR_EXEC_OK || run->status == AZR_EXEC_EXCEPTION)) {
         what->flavour++;
-        what->n_tries = 0;
+        what->n_tries = what->n_beginnings = 0;
         what->was_late = false;
         azr_exec__hub_queue(executor, what, true);
         return;
@@ -94,9 +98,14 @@ static void end_internal(azr_executor *executor, azr_exec__try *what, const char
     end_try(executor, what, &outcome);
 }
 
+/* Ends the run in the slot, which counts as a try of its program or as a beginning. */
 static azr_exec__try *free_slot(azr_exec__slot *slot)
 {
     azr_exec__try *what = slot->what;
+    if (what != NULL && slot->has_begun)
+        what->n_tries++;
+    else if (what != NULL)
+        what->n_beginnings++;
     if (slot->record_fd >= 0)
         close(slot->record_fd);
     azr_strbuf_deinit(&slot->record);
@@ -107,14 +116,26 @@ static azr_exec__try *free_slot(azr_exec__slot *slot)
 /* --- servers ------------------------------------------------------------------------------------
  */
 
+/* for_good: a start tells that others would fail likewise. Only the first start can tell that: once
+ * a server was ready, whatever a later one lacks (a helper of its start may have been killed) it is
+ * tried again for a while. */
 static void server_failed(azr_executor *executor, azr_exec__flavour flavour, bool for_good)
 {
     azr_exec__server *server = &executor->servers[flavour];
+    double now = azr_clock_seconds();
     azr_exec__server_end(server);
-    if (server->state == AZR_EXEC__SERVER_READY)
+    if (server->state == AZR_EXEC__SERVER_READY) {
         server->n_starts = 0;
-    for_good = for_good || server->n_starts >= (server->was_ready ? AZR_EXEC__MAX_STARTS
-                                                                  : AZR_EXEC__MAX_FIRST_STARTS);
+        server->failing_from = 0;
+    } else if (server->failing_from == 0) {
+        server->failing_from = now;
+    }
+    server->deadline = now + server->n_starts * pause_seconds;
+    if (!server->was_ready)
+        for_good = for_good || server->n_starts >= AZR_EXEC__MAX_FIRST_STARTS;
+    else
+        for_good = server->n_starts >= AZR_EXEC__MAX_STARTS &&
+                   now - server->failing_from >= failing_seconds;
     server->state = for_good ? AZR_EXEC__SERVER_BROKEN : AZR_EXEC__SERVER_STARTING;
     if (for_good && server->ready.text[0] == '\0')
         snprintf(server->ready.text, sizeof server->ready.text, "its process dies at once");
@@ -211,6 +232,11 @@ static void read_record(azr_executor *executor, azr_exec__slot *slot)
         }
         if (slot->record.size + (size_t)n <= max) {
             azr_strbuf_append(&slot->record, bytes, (size_t)n);
+            if (!slot->has_begun && slot->record.data[0] == AZR_EXEC__STARTED && !slot->killed) {
+                slot->has_begun = true;
+                slot->start = azr_clock_seconds();
+                slot->deadline = slot->start + slot->what->job->limits.wall_ms * 1e-3;
+            }
         } else if (!slot->overflow) {
             slot->overflow = true;
             kill_run(executor, slot);
@@ -308,7 +334,7 @@ static begun begin_run(azr_executor *executor, azr_exec__slot *slot, azr_exec__t
                              .id = id,
                              .record_fd = record[0],
                              .start = now,
-                             .deadline = now + job->limits.wall_ms * 1e-3};
+                             .deadline = now + begin_seconds};
     return BEGUN;
 }
 
@@ -346,8 +372,10 @@ static void begin_runs(azr_executor *executor)
             end_internal(executor, what, server->ready.text);
         else
             outcome = begin_run(executor, slot, what);
-        if (outcome == REFUSED)
+        if (outcome == REFUSED) {
+            what->n_tries++;
             end_internal(executor, what, "the system has no file descriptors or memory for a run");
+        }
         if (outcome == SERVER_GONE) {
             /* Dead, though its end has not been read yet. This try has not begun: it waits for the
              * next server and counts no failure. */
@@ -380,7 +408,8 @@ static void check_deadlines(azr_executor *executor)
             continue;
         if (server->pid != 0 && now >= server->deadline)
             server_failed(executor, (azr_exec__flavour)f, false);
-        if (server->pid == 0 && server->state == AZR_EXEC__SERVER_STARTING)
+        if (server->pid == 0 && server->state == AZR_EXEC__SERVER_STARTING &&
+            now >= server->deadline)
             start_server(executor, (azr_exec__flavour)f);
     }
 }
@@ -393,9 +422,8 @@ static int poll_ms(const azr_executor *executor)
             first = executor->slots[i].deadline;
     for (int f = 0; f < AZR_EXEC__N_FLAVOURS; f++) {
         const azr_exec__server *server = &executor->servers[f];
-        if (server->state == AZR_EXEC__SERVER_STARTING &&
-            (server->pid == 0 || server->deadline < first))
-            first = server->pid == 0 ? now : server->deadline;
+        if (server->state == AZR_EXEC__SERVER_STARTING && server->deadline < first)
+            first = server->deadline;
     }
     return first <= now ? 0 : (int)((first - now) * 1e3) + 1;
 }

@@ -13,9 +13,13 @@
 
 enum {
     AZR_EXEC__MAX_WORKERS = 64,
-    AZR_EXEC__MAX_TRIES = 4, /* of a run, when the sandbox itself fails */
-    /* Starts of a server that do not get it ready: fewer for the first, which tells what this
-     * machine can do; later ones may be killed by whatever killed the server before. */
+    AZR_EXEC__MAX_TRIES = 4, /* of a run whose program began, when the sandbox itself fails */
+    /* Of a run whose program never began: what ends servers says nothing about it, so only a run
+     * that never gets through at all is given up. */
+    AZR_EXEC__MAX_BEGINNINGS = 200,
+    /* Starts of a server that do not get it ready. The first tell what this machine can do; later
+     * ones may be killed by whatever killed the server before, and are given up only when they have
+     * failed for a while, too. */
     AZR_EXEC__MAX_FIRST_STARTS = 3,
     AZR_EXEC__MAX_STARTS = 30,
 };
@@ -36,8 +40,9 @@ typedef struct azr_exec__try {
     azr_exec__job *job;
     size_t i_input;
     azr_exec__flavour flavour;
-    int n_tries;
-    bool was_late; /* over the wall limit, once */
+    int n_tries;      /* that failed after the program began */
+    int n_beginnings; /* that failed before */
+    bool was_late;    /* over the wall limit, once */
 } azr_exec__try;
 
 /* A run in flight. */
@@ -47,7 +52,10 @@ typedef struct azr_exec__slot {
     int record_fd;
     azr_strbuf record; /* what came out of the pipe so far */
     bool overflow;
-    bool killed; /* by us, for the wall clock or an overflow */
+    bool has_begun; /* the program: until then nothing that happens is its doing */
+    bool killed;    /* by us, for the wall clock or an overflow */
+    /* start: when the program began, until then when the request was sent. The wall clock of the
+     * limits runs from the beginning only: getting there is the sandbox's business. */
     double start, deadline;
 } azr_exec__slot;
 
@@ -61,8 +69,9 @@ typedef struct azr_exec__server {
     azr_exec__server_state state;
     pid_t pid; /* 0: none */
     int fd;
-    int n_starts; /* since it was ready for the last time */
-    double deadline;
+    int n_starts;           /* since it was ready for the last time */
+    double failing_from;    /* when the first of them failed; 0: none did */
+    double deadline;        /* of a start; with pid 0: when to start */
     azr_exec__notice ready; /* of the first start that succeeded */
     bool was_ready;
 } azr_exec__server;

@@ -94,12 +94,8 @@ void azr_exec__outcome(const azr_exec__slot *slot, int wait_status, int64_t cpu_
                               .wall_us = (int64_t)((azr_clock_seconds() - slot->start) * 1e6)};
     azr_exec__record record;
     const char *bytes = slot->record.data;
-    if (slot->record.size == 0 || bytes[0] != AZR_EXEC__STARTED) {
-        /* The program was never reached, so this is not its doing. */
-        if (slot->killed)
-            out_run->status = AZR_EXEC_TIMEOUT_WALL;
-        else
-            set_message(out_run, AZR_EXEC_INTERNAL, "the run ended before its program began");
+    if (!slot->has_begun) {
+        set_message(out_run, AZR_EXEC_INTERNAL, "the run ended before its program began");
         return;
     }
     if (WIFSIGNALED(wait_status)) {

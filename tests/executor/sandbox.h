@@ -18,7 +18,7 @@ static inline azr_exec_limits small_limits(void)
 {
     azr_exec_limits limits = azr_exec_default_limits();
     limits.cpu_ms = 300;
-    limits.wall_ms = 20000; /* the machine may be busy */
+    limits.wall_ms = 300000; /* the machine may be busy: the CPU limit is what stops a program */
     limits.memory_mb = 64;
     return limits;
 }

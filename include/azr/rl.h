@@ -133,6 +133,10 @@ double azr_reward_proposer(const azr_proposer_rules *rules, bool valid, double s
 /* A further term: coef x value, at most max. */
 double azr_reward_term(double coef, double value, double max);
 
+/* 0 to 1: Python's difflib ratio of two texts of bytes. Time grows with n_a x n_b / 100 and memory
+ * with n_b. */
+double azr_text_similarity(const char *a, size_t n_a, const char *b, size_t n_b);
+
 /* What a program that is right on a share of the pairs is worth. */
 typedef enum azr_induction_reward {
     AZR_INDUCTION_REWARD_BINARY,         /* right on all of them, or wrong */

@@ -139,7 +139,7 @@ typedef struct azr_config {
     int64_t memory_limit_mb;    /* 0 = what is free */
     int64_t exec_workers;       /* 0 = one per core */
     int64_t exec_cpu_ms, exec_wall_ms, exec_memory_mb, exec_result_bytes; /* 1000 5000 256 2000 */
-    char *exec_engine;                                                    /* "fork" */
+    char *exec_engine;  /* "auto": auto | fork | spawn */
     char *exec_require; /* "seccomp": limits | seccomp | namespaces */
 } azr_config;
 

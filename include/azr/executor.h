@@ -1,9 +1,8 @@
 /* executor.h: runs untrusted Python programs under limits and says what happened. It does not know
  * why a program is run, and it never sees an expected answer.
  *
- * A job is one program and a list of inputs (argument lists as text). For each input a fresh run
- * calls f(<input>) and gives back a status and the canonical text of the value. Inputs are parsed
- * here, in C, as Python literals before anything runs; they are never pasted into code. */
+ * A job is one program and a list of inputs. Each input is a fresh run of its own, which gives back
+ * a status and the canonical text of a value. */
 #ifndef AZR_EXECUTOR_H
 #define AZR_EXECUTOR_H
 
@@ -34,6 +33,32 @@ typedef enum azr_exec_status {
 
 const char *azr_exec_status_name(azr_exec_status status); /* "ok", "timeout_cpu", ... */
 
+/* What a job does with its program and an input. */
+typedef enum azr_exec_kind {
+    /* The input is an argument list as text; the value is what function(<input>) returns. Inputs
+     * are parsed here, in C, as Python literals before anything runs; they are never pasted into
+     * code. */
+    AZR_EXEC_CALL,
+    /* The program is a script (__name__ is "__main__"), the input its standard input as it is; the
+     * value is what it printed, a str. OK also after sys.exit() or sys.exit(0). Another exit code
+     * is EXCEPTION SystemExit; os._exit is NO_RESULT, whatever was printed. */
+    AZR_EXEC_SCRIPT,
+    /* The input is the text of a test: asserts that call functions of the program by name. With a
+     * function, check(<function>) of the test is called at its end (HumanEval); without, the text
+     * itself asserts (MBPP). OK with the value True only when all of it was run to its end and
+     * nothing was raised; else EXCEPTION (AssertionError, or what the program raised), or the
+     * status with which the program's process ended.
+     *
+     * The test and the values it expects never share a process with the program: the test runs in
+     * an interpreter of its own and calls the program in another by messages. Plain values, the
+     * standard library's containers and numbers come across as copies (arguments that the program
+     * changed are changed here, too); everything else stays with the program and is only pointed
+     * at, equal to nothing but itself. So ending early, printing, patching assert or builtins, or
+     * objects that claim to be equal to everything pass no test: only returning the right values
+     * does. */
+    AZR_EXEC_TESTS,
+} azr_exec_kind;
+
 typedef struct azr_exec_limits {
     int cpu_ms;       /* CPU time of one run */
     int wall_ms;      /* wall time of one run, from its start; over it twice is TIMEOUT_WALL */
@@ -42,11 +67,22 @@ typedef struct azr_exec_limits {
 } azr_exec_limits;
 
 azr_exec_limits azr_exec_default_limits(void); /* 1000 ms, 5000 ms, 256 MB, 16 KiB */
+/* For evaluation programs: 10 s, 60 s, 1024 MB, 1 MiB. */
+azr_exec_limits azr_exec_evaluation_limits(void);
 
 typedef struct azr_exec_job {
+    azr_exec_kind kind;
     const char *program; /* NUL-terminated UTF-8 */
     const char *const *inputs;
     size_t n_inputs;
+    const char *function; /* what CALL calls and TESTS hands to check; NULL: f, and no check */
+    /* CALL: besides literals, arguments may be calls of constructors: set(), frozenset(...),
+     * Counter(...) and their like. They are evaluated in the sandbox, before the program is read;
+     * a text that is no such list is BAD_INPUT. */
+    bool allow_constructors;
+    /* Programs may import what programs for evaluation need besides (sys, random, time, ...);
+     * always so for SCRIPT and TESTS. Runs in a server of its own, without check_determinism. */
+    bool wide_modules;
     bool check_determinism; /* run under more flavours (order of sets, hash seed, addresses, random
                                seed, clock) and compare: a difference is NONDETERMINISTIC. Values
                                are compared, so dicts that differ in order only are the same */
@@ -69,6 +105,11 @@ typedef struct azr_exec_reply {
 
 void azr_exec_reply_deinit(azr_exec_reply *reply);
 
+/* The text of a value that is a str (what a SCRIPT printed), UTF-8 (lone surrogates in three bytes
+ * each); NULL when the value is another. *out_bytes: its size, there may be NUL in it. Free with
+ * azr_free. */
+char *azr_exec_run_text(const azr_exec_run *run, size_t *out_bytes);
+
 /* Levels of protection, weakest first. */
 typedef enum azr_exec_level {
     AZR_EXEC_LEVEL_LIMITS,     /* separate process and rlimits only: refused unless asked for */
@@ -77,7 +118,11 @@ typedef enum azr_exec_level {
 } azr_exec_level;
 
 typedef struct azr_executor_options {
-    const char *engine;      /* "fork" */
+    /* How a run gets a clean interpreter; replies are the same:
+     * "fork": a copy of a warm one (fork).
+     * "spawn": a new one, started for the run behind walls of its own: slow; for comparison.
+     * "auto": the fastest that this machine allows at the required level. */
+    const char *engine;
     int n_workers;           /* runs at once; 0: one per core */
     azr_exec_level required; /* fail when the machine cannot give it */
 } azr_executor_options;
@@ -95,6 +140,7 @@ azr_status azr_executor_create(const azr_executor_options *options, azr_executor
                                azr_error *error);
 void azr_executor_destroy(azr_executor *executor);
 azr_exec_level azr_executor_level(const azr_executor *executor);
+const char *azr_executor_engine(const azr_executor *executor); /* the engine in use, never "auto" */
 /* One line for each layer: active or why not. */
 azr_status azr_executor_probe(azr_executor *executor, FILE *out, azr_error *error);
 

@@ -305,8 +305,13 @@ static azr_status run(int argc, char **argv, azr_error *error)
 {
     int64_t n_workers = 0;
     bool probe = false, help = false;
-    const char *level = "seccomp";
+    const char *level = "seccomp", *engine = "auto";
     const azr_option rows[] = {
+        {.name = "engine",
+         .type = AZR_OPTION_TEXT,
+         .value = &engine,
+         .argument = "NAME",
+         .help = "how a run gets a clean interpreter: auto, fork or spawn"},
         {.name = "jobs",
          .letter = 'j',
          .type = AZR_OPTION_INTEGER,
@@ -325,7 +330,8 @@ static azr_status run(int argc, char **argv, azr_error *error)
          .help = "stop when less is to be had: limits, seccomp or namespaces"},
     };
     const azr_usage usage = {
-        .synopsis = "azr exec [--jobs N] [--probe] [--require LEVEL] < jobs.jsonl > results.jsonl",
+        .synopsis = "azr exec [--jobs N] [--engine NAME] [--probe] [--require LEVEL] < jobs.jsonl "
+                    "> results.jsonl",
         .about = "Runs untrusted Python. A job is a line {\"id\", \"program\", \"inputs\": [\"1, "
                  "2\", ...],\n"
                  "\"check\": \"none\"|\"determinism\", \"expect\": [\"3\", ...], \"cpu_ms\", "
@@ -343,6 +349,7 @@ static azr_status run(int argc, char **argv, azr_error *error)
         return status;
     status = parse_level(level, &options.required, error);
     options.n_workers = (int)n_workers;
+    options.engine = engine;
     exec_queue *queue = azr_alloc(1, sizeof *queue);
     queue->limits = azr_exec_default_limits();
     if (status == AZR_OK)

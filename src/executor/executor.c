@@ -5,6 +5,7 @@
 #include "base/memory.h"
 #include "executor/arguments.h"
 #include "executor/hub.h"
+#include "executor/literal_node.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -47,7 +48,30 @@ azr_exec_limits azr_exec_default_limits(void)
 azr_executor_options azr_executor_default_options(void)
 {
     return (azr_executor_options){
-        .engine = "fork", .n_workers = 0, .required = AZR_EXEC_LEVEL_SECCOMP};
+        .engine = "auto", .n_workers = 0, .required = AZR_EXEC_LEVEL_SECCOMP};
+}
+
+azr_exec_limits azr_exec_evaluation_limits(void)
+{
+    return (azr_exec_limits){.cpu_ms = 10000,
+                             .wall_ms = 60000,
+                             .memory_mb = 1024,
+                             .result_bytes = AZR_LITERAL_MAX_BYTES};
+}
+
+char *azr_exec_run_text(const azr_exec_run *run, size_t *out_bytes)
+{
+    azr_literal *value = NULL;
+    char *text = NULL;
+    *out_bytes = 0;
+    if (run->value != NULL &&
+        azr_literal_parse(run->value, strlen(run->value), &value, NULL) == AZR_OK &&
+        value->kind == AZR_LITERAL_STR) {
+        text = azr_copy_text(value->bytes, value->size);
+        *out_bytes = value->size;
+    }
+    azr_literal_destroy(value);
+    return text;
 }
 
 void azr_exec_reply_deinit(azr_exec_reply *reply)
@@ -132,16 +156,16 @@ static int start_thread(azr_executor *executor)
     return error;
 }
 
-azr_status azr_executor_create(const azr_executor_options *options, azr_executor **out_executor,
-                               azr_error *error)
+const char *azr_executor_engine(const azr_executor *executor)
+{
+    return executor->engine->name;
+}
+
+/* One engine, with no other to fall back on. */
+static azr_status create(const azr_exec__engine *engine, const azr_executor_options *options,
+                         azr_executor **out_executor, azr_error *error)
 {
     *out_executor = NULL;
-    if (options->engine == NULL || strcmp(options->engine, "fork") != 0)
-        return azr_error_set(error, AZR_ERROR_INPUT, "unknown engine '%s' of the sandbox: use fork",
-                             options->engine != NULL ? options->engine : "");
-    if (options->n_workers < 0 || options->n_workers > AZR_EXEC__MAX_WORKERS)
-        return azr_error_set(error, AZR_ERROR_INPUT, "the sandbox can have 0 to %d workers, not %d",
-                             AZR_EXEC__MAX_WORKERS, options->n_workers);
     const char *without = getenv("AZR_EXECUTOR_DISABLE");
     if (without == NULL)
         without = "";
@@ -151,15 +175,17 @@ azr_status azr_executor_create(const azr_executor_options *options, azr_executor
     azr_executor *executor = azr_alloc(1, sizeof *executor);
     executor->wake_fd = wake_fd;
     executor->without = azr_copy_text(without, strlen(without));
-    memcpy(executor->engine, "fork", sizeof "fork");
+    executor->engine = engine;
     executor->n_workers = options->n_workers > 0 ? options->n_workers : count_cores();
     if (executor->n_workers > AZR_EXEC__MAX_WORKERS)
         executor->n_workers = AZR_EXEC__MAX_WORKERS;
     executor->first_ticket = 1;
     for (int i = 0; i < AZR_EXEC__MAX_WORKERS; i++)
         executor->slots[i].record_fd = -1;
-    for (int f = 0; f < AZR_EXEC__N_FLAVOURS; f++)
-        executor->servers[f].fd = -1;
+    for (int f = 0; f < AZR_EXEC__N_SERVERS; f++)
+        executor->servers[f] = (azr_exec__server){
+            .fd = -1,
+            .state = f < AZR_EXEC__N_FLAVOURS ? AZR_EXEC__SERVER_STARTING : AZR_EXEC__SERVER_IDLE};
     pthread_mutex_init(&executor->lock, NULL);
     pthread_cond_init(&executor->changed, NULL);
     int failure = start_thread(executor);
@@ -180,6 +206,35 @@ azr_status azr_executor_create(const azr_executor_options *options, azr_executor
     }
     *out_executor = executor;
     return AZR_OK;
+}
+
+azr_status azr_executor_create(const azr_executor_options *options, azr_executor **out_executor,
+                               azr_error *error)
+{
+    const char *name = options->engine != NULL ? options->engine : "auto";
+    const azr_exec__engine *engine;
+    bool any = strcmp(name, "auto") == 0;
+    azr_status status = AZR_ERROR_UNSUPPORTED;
+    azr_error first = {0};
+    *out_executor = NULL;
+    if (options->n_workers < 0 || options->n_workers > AZR_EXEC__MAX_WORKERS)
+        return azr_error_set(error, AZR_ERROR_INPUT, "the sandbox can have 0 to %d workers, not %d",
+                             AZR_EXEC__MAX_WORKERS, options->n_workers);
+    for (size_t i = 0; (engine = azr_exec__engine_at(i)) != NULL && status != AZR_OK; i++) {
+        if (any ? engine->by_name_only : strcmp(engine->name, name) != 0)
+            continue;
+        azr_error why = {0};
+        status = create(engine, options, out_executor, &why);
+        if (status != AZR_OK && first.text[0] == '\0')
+            first = why;
+    }
+    if (status != AZR_OK && first.text[0] == '\0')
+        return azr_error_set(error, AZR_ERROR_INPUT,
+                             "unknown engine '%.32s' of the sandbox: use auto, fork or spawn",
+                             name);
+    if (status != AZR_OK && error != NULL)
+        *error = first;
+    return status;
 }
 
 static void wake(azr_executor *executor)
@@ -215,7 +270,7 @@ azr_status azr_executor_probe(azr_executor *executor, FILE *out, azr_error *erro
     for (int f = 0; f < AZR_EXEC__N_FLAVOURS; f++) {
         const azr_exec__notice *ready = &executor->servers[f].ready;
         fprintf(out, "flavour %c\n", 'A' + f);
-        fprintf(out, "  interpreter  active: %s, forked warm for each run\n", ready->text);
+        fprintf(out, "  interpreter  active: %s, engine %s\n", ready->text, executor->engine->name);
         fprintf(out, "  limits       active: address space, CPU timer, wall clock, no files, no "
                      "processes\n");
         fprintf(out, "  seccomp      %s: %s\n",
@@ -253,14 +308,27 @@ static azr_status check_limits(const azr_exec_limits *limits, azr_error *error)
     return AZR_OK;
 }
 
+static void refuse_input(azr_exec__job *job, size_t i, const char *why)
+{
+    job->runs[i] =
+        (azr_exec_run){.status = AZR_EXEC_BAD_INPUT, .message = azr_copy_text(why, strlen(why))};
+}
+
 /* Reads the input; BAD_INPUT is known at once. */
 static bool encode_input(azr_exec__job *job, size_t i, const char *input)
 {
     azr_literal *arguments = NULL;
     azr_error why = {0};
-    if (azr_arguments_parse(input, strlen(input), &arguments, &why) != AZR_OK) {
-        job->runs[i] = (azr_exec_run){.status = AZR_EXEC_BAD_INPUT,
-                                      .message = azr_copy_text(why.text, strlen(why.text))};
+    size_t size = strlen(input);
+    if (job->kind != AZR_EXEC_CALL || job->allow_constructors) {
+        if (size <= AZR_EXEC__MAX_INPUT_BYTES)
+            azr_strbuf_append(&job->arguments[i], input, size);
+        else
+            refuse_input(job, i, "the input is too long");
+        return size <= AZR_EXEC__MAX_INPUT_BYTES;
+    }
+    if (azr_arguments_parse(input, size, &arguments, &why) != AZR_OK) {
+        refuse_input(job, i, why.text);
         return false;
     }
     azr_exec__arguments_encode(arguments, &job->arguments[i]);
@@ -287,25 +355,58 @@ static uint64_t keep_job(azr_executor *executor, azr_exec__job *job)
     return executor->first_ticket + executor->n_jobs - 1;
 }
 
-azr_status azr_executor_submit(azr_executor *executor, const azr_exec_job *job,
-                               uint64_t *out_ticket, azr_error *error)
+static azr_status check_job(const azr_exec_job *job, azr_error *error)
 {
-    enum { MAX_PROGRAM_BYTES = 1 << 20 };
+    enum { MAX_PROGRAM_BYTES = 1 << 20, MAX_FUNCTION_BYTES = 256 };
     azr_status status = check_limits(&job->limits, error);
     if (status != AZR_OK)
         return status;
-    size_t program_bytes = strlen(job->program);
-    if (program_bytes > MAX_PROGRAM_BYTES)
+    if (strlen(job->program) > MAX_PROGRAM_BYTES)
         return azr_error_set(error, AZR_ERROR_LIMIT, "the program has %zu bytes, the limit is %d",
-                             program_bytes, MAX_PROGRAM_BYTES);
+                             strlen(job->program), MAX_PROGRAM_BYTES);
+    if (job->function != NULL && strlen(job->function) > MAX_FUNCTION_BYTES)
+        return azr_error_set(error, AZR_ERROR_LIMIT,
+                             "the function's name has %zu bytes, the limit is %d",
+                             strlen(job->function), MAX_FUNCTION_BYTES);
+    if (job->check_determinism && (job->kind != AZR_EXEC_CALL || job->wide_modules))
+        return azr_error_set(error, AZR_ERROR_UNSUPPORTED,
+                             "determinism is checked for calls with the usual modules only");
+    if (job->kind != AZR_EXEC_CALL || job->allow_constructors || job->wide_modules)
+        return azr_error_set(error, AZR_ERROR_UNSUPPORTED,
+                             "scripts, tests, constructors and wide modules: not yet");
+    return AZR_OK;
+}
+
+/* All but the inputs. */
+static azr_exec__job *copy_job(const azr_exec_job *job)
+{
     azr_exec__job *copy = azr_alloc(1, sizeof *copy);
-    copy->program = azr_copy_text(job->program, program_bytes);
-    copy->program_bytes = program_bytes;
+    const char *function = job->function != NULL        ? job->function
+                           : job->kind == AZR_EXEC_CALL ? "f"
+                                                        : "";
+    copy->kind = job->kind;
+    copy->allow_constructors = job->kind == AZR_EXEC_CALL && job->allow_constructors;
+    copy->first_flavour = job->kind != AZR_EXEC_CALL || job->wide_modules ? AZR_EXEC__FLAVOUR_WIDE
+                                                                          : AZR_EXEC__FLAVOUR_A;
+    copy->program_bytes = strlen(job->program);
+    copy->program = azr_copy_text(job->program, copy->program_bytes);
+    copy->function_bytes = strlen(function);
+    copy->function = azr_copy_text(function, copy->function_bytes);
     copy->limits = job->limits;
     copy->check_determinism = job->check_determinism;
     copy->n_inputs = job->n_inputs;
     copy->arguments = azr_alloc(job->n_inputs, sizeof *copy->arguments);
     copy->runs = azr_alloc(job->n_inputs, sizeof *copy->runs);
+    return copy;
+}
+
+azr_status azr_executor_submit(azr_executor *executor, const azr_exec_job *job,
+                               uint64_t *out_ticket, azr_error *error)
+{
+    azr_status status = check_job(job, error);
+    if (status != AZR_OK)
+        return status;
+    azr_exec__job *copy = copy_job(job);
     bool *good = azr_alloc(job->n_inputs, sizeof *good);
     for (size_t i = 0; i < job->n_inputs; i++)
         good[i] = encode_input(copy, i, job->inputs[i]);
@@ -315,7 +416,7 @@ azr_status azr_executor_submit(azr_executor *executor, const azr_exec_job *job,
         if (!good[i])
             continue;
         azr_exec__try *what = azr_alloc(1, sizeof *what);
-        *what = (azr_exec__try){.job = copy, .i_input = i};
+        *what = (azr_exec__try){.job = copy, .i_input = i, .flavour = copy->first_flavour};
         azr_exec__hub_queue(executor, what, false);
         copy->n_left++;
     }

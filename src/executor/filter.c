@@ -50,7 +50,20 @@ static const int fatal[] = {
     SCMP_SYS(add_key),
 };
 
-static int add_rules(scmp_filter_ctx filter)
+/* What two processes need to talk. */
+static int add_pair_rules(scmp_filter_ctx filter)
+{
+    int error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(read), 1,
+                                 SCMP_A0(SCMP_CMP_EQ, AZR_EXEC__PAIR_READ_FD));
+    if (error == 0)
+        error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(write), 1,
+                                 SCMP_A0(SCMP_CMP_EQ, AZR_EXEC__PAIR_WRITE_FD));
+    if (error == 0)
+        error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(wait4), 0);
+    return error;
+}
+
+static int add_rules(scmp_filter_ctx filter, bool pair)
 {
     int error = 0;
     for (size_t i = 0; i < AZR_COUNT(allowed) && error == 0; i++)
@@ -71,6 +84,8 @@ static int add_rules(scmp_filter_ctx filter)
     if (error == 0)
         error = seccomp_rule_add(filter, SCMP_ACT_KILL_PROCESS, SCMP_SYS(mprotect), 1,
                                  SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, PROT_EXEC));
+    if (error == 0 && pair)
+        error = add_pair_rules(filter);
     return error;
 }
 
@@ -92,7 +107,7 @@ static bool export_filter(scmp_filter_ctx source, azr_exec__filter *filter)
     return ok;
 }
 
-bool azr_exec__filter_init(azr_exec__filter *filter, char *reason, size_t reason_bytes)
+bool azr_exec__filter_init(azr_exec__filter *filter, bool pair, char *reason, size_t reason_bytes)
 {
     *filter = (azr_exec__filter){0};
     scmp_filter_ctx source = seccomp_init(SCMP_ACT_ERRNO(EPERM));
@@ -102,7 +117,7 @@ bool azr_exec__filter_init(azr_exec__filter *filter, char *reason, size_t reason
     if (error == 0)
         error = seccomp_attr_set(source, SCMP_FLTATR_CTL_OPTIMIZE, 2); /* a binary tree */
     if (error == 0)
-        error = add_rules(source);
+        error = add_rules(source, pair);
     bool ok = error == 0 && export_filter(source, filter);
     if (!ok)
         snprintf(reason, reason_bytes, "the filter cannot be built: %s",

@@ -12,7 +12,9 @@ typedef struct azr_exec__filter {
     struct sock_fprog program;
 } azr_exec__filter;
 
-bool azr_exec__filter_init(azr_exec__filter *filter, char *reason, size_t reason_bytes);
+/* pair: of one of two processes that talk by pipes (AZR_EXEC__PAIR_READ_FD, _WRITE_FD); the first
+ * may wait for the second. */
+bool azr_exec__filter_init(azr_exec__filter *filter, bool pair, char *reason, size_t reason_bytes);
 void azr_exec__filter_deinit(azr_exec__filter *filter);
 /* For this thread, for good. Needs no_new_privs. */
 bool azr_exec__filter_load(const azr_exec__filter *filter);

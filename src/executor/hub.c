@@ -33,11 +33,14 @@ void azr_exec__job_destroy(azr_exec__job *job)
     azr_free(job->arguments);
     azr_free(job->runs);
     azr_free(job->program);
+    azr_free(job->function);
     azr_free(job);
 }
 
 void azr_exec__hub_queue(azr_executor *executor, azr_exec__try *what, bool in_front)
 {
+    if (executor->servers[what->flavour].state == AZR_EXEC__SERVER_IDLE)
+        executor->servers[what->flavour].state = AZR_EXEC__SERVER_STARTING;
     if (executor->first == NULL) {
         what->next = NULL;
         executor->first = executor->last = what;
@@ -74,7 +77,7 @@ static void end_try(azr_executor *executor, azr_exec__try *what, azr_exec_run *o
         azr_exec__hub_queue(executor, what, true);
         return;
     }
-    if (what->flavour == AZR_EXEC__FLAVOUR_A)
+    if (what->flavour == job->first_flavour)
         *run = *outcome;
     else
         azr_exec__compare_flavours(run, outcome);
@@ -131,7 +134,7 @@ static void server_failed(azr_executor *executor, azr_exec__flavour flavour, boo
         server->failing_from = now;
     }
     server->deadline = now + server->n_starts * pause_seconds;
-    if (!server->was_ready)
+    if (!server->was_ready && flavour < AZR_EXEC__N_FLAVOURS)
         for_good = for_good || server->n_starts >= AZR_EXEC__MAX_FIRST_STARTS;
     else
         for_good = server->n_starts >= AZR_EXEC__MAX_STARTS &&
@@ -158,7 +161,10 @@ static void server_ready(azr_executor *executor, azr_exec__flavour flavour,
                          const azr_exec__notice *notice)
 {
     azr_exec__server *server = &executor->servers[flavour];
-    if (server->was_ready && (server->ready.layers & ~notice->layers) != 0) {
+    /* A server that starts later than others may not have less than they have. */
+    const azr_exec__server *first =
+        server->was_ready || flavour < AZR_EXEC__N_FLAVOURS ? server : &executor->servers[0];
+    if (first->was_ready && (first->ready.layers & ~notice->layers) != 0) {
         /* The processes that try out what the kernel allows can be killed too: start again. */
         snprintf(server->ready.text, sizeof server->ready.text,
                  "a new server has less protection than the one that died");
@@ -285,7 +291,7 @@ static void read_notices(azr_executor *executor, azr_exec__flavour flavour)
             server_ready(executor, flavour, &notice);
         } else if (notice.type == AZR_EXEC__FAILED) {
             memcpy(server->ready.text, notice.text, sizeof notice.text);
-            server_failed(executor, flavour, !server->was_ready);
+            server_failed(executor, flavour, !server->was_ready && flavour < AZR_EXEC__N_FLAVOURS);
         } else {
             run_ended(executor, flavour, &notice);
         }
@@ -301,11 +307,15 @@ static bool write_request(int fd, const azr_exec__job *job, const azr_strbuf *ar
                                    .cpu_ms = (uint32_t)job->limits.cpu_ms,
                                    .memory_bytes = (uint64_t)job->limits.memory_mb << 20,
                                    .result_bytes = (uint32_t)job->limits.result_bytes,
+                                   .kind = (uint16_t)job->kind,
+                                   .flags = job->allow_constructors ? AZR_EXEC__CONSTRUCTORS : 0,
                                    .program_bytes = (uint32_t)job->program_bytes,
-                                   .arguments_bytes = arguments->size};
-    size_t program_bytes = job->program_bytes + 1;
+                                   .function_bytes = (uint32_t)job->function_bytes,
+                                   .arguments_bytes = (uint32_t)arguments->size};
+    size_t program_bytes = job->program_bytes + 1, function_bytes = job->function_bytes + 1;
     return write(fd, &header, sizeof header) == (ssize_t)sizeof header &&
            write(fd, job->program, program_bytes) == (ssize_t)program_bytes &&
+           write(fd, job->function, function_bytes) == (ssize_t)function_bytes &&
            write(fd, arguments->data, arguments->size) == (ssize_t)arguments->size;
 }
 
@@ -402,7 +412,7 @@ static void check_deadlines(azr_executor *executor)
         else
             kill_run(executor, slot);
     }
-    for (int f = 0; f < AZR_EXEC__N_FLAVOURS; f++) {
+    for (int f = 0; f < AZR_EXEC__N_SERVERS; f++) {
         azr_exec__server *server = &executor->servers[f];
         if (server->state != AZR_EXEC__SERVER_STARTING)
             continue;
@@ -420,7 +430,7 @@ static int poll_ms(const azr_executor *executor)
     for (int i = 0; i < executor->n_workers; i++)
         if (executor->slots[i].what != NULL && executor->slots[i].deadline < first)
             first = executor->slots[i].deadline;
-    for (int f = 0; f < AZR_EXEC__N_FLAVOURS; f++) {
+    for (int f = 0; f < AZR_EXEC__N_SERVERS; f++) {
         const azr_exec__server *server = &executor->servers[f];
         if (server->state == AZR_EXEC__SERVER_STARTING && server->deadline < first)
             first = server->deadline;
@@ -431,11 +441,11 @@ static int poll_ms(const azr_executor *executor)
 /* Sleeps until something happened, without the lock. */
 static void sleep_and_read(azr_executor *executor)
 {
-    enum { FIRST_SLOT = 1 + AZR_EXEC__N_FLAVOURS };
+    enum { FIRST_SLOT = 1 + AZR_EXEC__N_SERVERS };
     struct pollfd fds[FIRST_SLOT + AZR_EXEC__MAX_WORKERS];
     uint64_t ids[AZR_EXEC__MAX_WORKERS] = {0}, count;
     fds[0] = (struct pollfd){.fd = executor->wake_fd, .events = POLLIN};
-    for (int f = 0; f < AZR_EXEC__N_FLAVOURS; f++)
+    for (int f = 0; f < AZR_EXEC__N_SERVERS; f++)
         fds[1 + f] = (struct pollfd){.fd = executor->servers[f].fd, .events = POLLIN};
     for (int i = 0; i < executor->n_workers; i++) {
         const azr_exec__slot *slot = &executor->slots[i];
@@ -458,7 +468,7 @@ static void sleep_and_read(azr_executor *executor)
             slot->record_fd >= 0)
             read_record(executor, slot);
     }
-    for (int f = 0; f < AZR_EXEC__N_FLAVOURS; f++)
+    for (int f = 0; f < AZR_EXEC__N_SERVERS; f++)
         if (fds[1 + f].revents && executor->servers[f].fd == fds[1 + f].fd)
             read_notices(executor, (azr_exec__flavour)f);
 }
@@ -472,7 +482,7 @@ void *azr_exec__hub_main(void *argument)
         begin_runs(executor);
         sleep_and_read(executor);
     }
-    for (int f = 0; f < AZR_EXEC__N_FLAVOURS; f++)
+    for (int f = 0; f < AZR_EXEC__N_SERVERS; f++)
         azr_exec__server_end(&executor->servers[f]);
     for (int i = 0; i < executor->n_workers; i++)
         azr_free(free_slot(&executor->slots[i]));

@@ -7,12 +7,14 @@
 #include "base/strbuf.h"
 #include "executor/protocol.h"
 #include "executor/python.h"
+#include "executor/server.h"
 
 #include <pthread.h>
 #include <sys/types.h>
 
 enum {
     AZR_EXEC__MAX_WORKERS = 64,
+    AZR_EXEC__MAX_INPUT_BYTES = 64 << 20, /* of a script or test */
     AZR_EXEC__MAX_TRIES = 4, /* of a run whose program began, when the sandbox itself fails */
     /* Of a run whose program never began: what ends servers says nothing about it, so only a run
      * that never gets through at all is given up. */
@@ -25,12 +27,15 @@ enum {
 };
 
 typedef struct azr_exec__job {
-    char *program;
-    size_t program_bytes;
+    azr_exec_kind kind;
+    bool allow_constructors;
+    azr_exec__flavour first_flavour;
+    char *program, *function;
+    size_t program_bytes, function_bytes;
     azr_exec_limits limits;
     bool check_determinism;
     size_t n_inputs, n_left;
-    azr_strbuf *arguments; /* encoded, one for each input */
+    azr_strbuf *arguments; /* one for each input: encoded for calls of literals, else its text */
     azr_exec_run *runs;
 } azr_exec__job;
 
@@ -60,6 +65,7 @@ typedef struct azr_exec__slot {
 } azr_exec__slot;
 
 typedef enum azr_exec__server_state {
+    AZR_EXEC__SERVER_IDLE, /* nobody has needed it yet */
     AZR_EXEC__SERVER_STARTING,
     AZR_EXEC__SERVER_READY,
     AZR_EXEC__SERVER_BROKEN, /* will not be started again; ready.text says why */
@@ -83,8 +89,8 @@ struct azr_executor {
     int wake_fd; /* eventfd: something was queued, or stop */
     bool stop;
     char *without; /* AZR_EXECUTOR_DISABLE */
-    char engine[16];
-    azr_exec__server servers[AZR_EXEC__N_FLAVOURS];
+    const azr_exec__engine *engine;
+    azr_exec__server servers[AZR_EXEC__N_SERVERS];
     int n_workers;
     azr_exec__slot slots[AZR_EXEC__MAX_WORKERS];
     uint64_t next_run;

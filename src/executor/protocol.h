@@ -2,11 +2,11 @@
  * each other. An engine is a kind of server: it gets requests and gives notices and records.
  *
  * For each run the hub sends one azr_exec__request with two descriptors: a memory file that holds
- * an azr_exec__run_header, the program and the encoded arguments; and the writing end of a pipe.
- * The pipe goes to the process that runs the program and nowhere else, so that what comes out of it
- * can only be about that run. It carries one byte AZR_EXEC__STARTED, written when all protection is
- * in place and before any program text is touched, then a record (record.h). Everything from the
- * pipe is untrusted. When the process has ended the server sends a notice. */
+ * an azr_exec__run_header, the program, the function's name and the arguments; and the writing end
+ * of a pipe. The pipe goes to the process that runs the program and nowhere else, so that what
+ * comes out of it can only be about that run. It carries one byte AZR_EXEC__STARTED, written when
+ * all protection is in place and before any program text is touched, then a record (record.h).
+ * Everything from the pipe is untrusted. When the process has ended the server sends a notice. */
 #ifndef AZR_EXECUTOR_PROTOCOL_H
 #define AZR_EXECUTOR_PROTOCOL_H
 
@@ -15,9 +15,12 @@
 enum {
     AZR_EXEC__CONTROL_FD = 3, /* the server's end of the control socket (SEQPACKET) */
     AZR_EXEC__RECORD_FD = 3,  /* the pipe, in the process that runs a program */
+    /* In each of two processes that talk to each other. */
+    AZR_EXEC__PAIR_READ_FD = 4,
+    AZR_EXEC__PAIR_WRITE_FD = 5,
     AZR_EXEC__STARTED = 'S',
     AZR_EXEC__MAX_TEXT = 1024,
-    AZR_EXEC__MAGIC = 0x415a5231,
+    AZR_EXEC__MAGIC = 0x415a5232,
 };
 
 typedef enum azr_exec__request_type {
@@ -31,13 +34,19 @@ typedef struct azr_exec__request {
     uint64_t run;
 } azr_exec__request;
 
+enum { AZR_EXEC__CONSTRUCTORS = 1 }; /* flags of a run: arguments are text with constructors */
+
+/* Then the program, the function's name, each with a NUL, and the arguments. */
 typedef struct azr_exec__run_header {
     uint32_t magic;
     uint32_t cpu_ms;
     uint64_t memory_bytes;
     uint32_t result_bytes;
+    uint16_t kind; /* azr_exec_kind */
+    uint16_t flags;
     uint32_t program_bytes;
-    uint64_t arguments_bytes;
+    uint32_t function_bytes;
+    uint32_t arguments_bytes;
 } azr_exec__run_header;
 
 typedef enum azr_exec__notice_type {

@@ -357,9 +357,9 @@ static PyObject *call_f(const azr_exec__call *call)
     }
     if (PyEval_EvalCode(code, globals, globals) == NULL)
         return NULL;
-    PyObject *f = PyDict_GetItemString(globals, "f");
+    PyObject *f = PyDict_GetItemString(globals, call->function);
     if (f == NULL) {
-        PyErr_SetString(PyExc_NameError, "name 'f' is not defined");
+        PyErr_Format(PyExc_NameError, "name '%s' is not defined", call->function);
         return NULL;
     }
     Py_INCREF(f);

@@ -15,6 +15,9 @@ typedef enum azr_exec__flavour {
     AZR_EXEC__FLAVOUR_B,
     AZR_EXEC__FLAVOUR_C,
     AZR_EXEC__N_FLAVOURS,
+    /* Programs for evaluation: as A, with more modules. Started when it is asked for. */
+    AZR_EXEC__FLAVOUR_WIDE = AZR_EXEC__N_FLAVOURS,
+    AZR_EXEC__N_SERVERS,
 } azr_exec__flavour;
 
 /* Starts CPython and imports what programs may import. version takes the interpreter's version. */
@@ -22,7 +25,7 @@ bool azr_exec__python_start(azr_exec__flavour flavour, char *version, char *reas
                             size_t text_bytes);
 
 typedef struct azr_exec__call {
-    const char *program; /* NUL-terminated */
+    const char *program, *function; /* NUL-terminated */
     const char *arguments;
     size_t arguments_bytes;
     size_t result_bytes; /* cap */

@@ -23,7 +23,12 @@ bool azr_exec__server_spawn(azr_executor *executor, azr_exec__flavour flavour)
     azr_exec__server *server = &executor->servers[flavour];
     char name[32], letter[2] = {(char)('A' + flavour), '\0'};
     snprintf(name, sizeof name, "%s", azr_exec__server_name);
-    char *argv[] = {name, executor->engine, letter, executor->without, NULL};
+    const azr_exec__engine *engine = executor->engine;
+    if (flavour >= AZR_EXEC__N_FLAVOURS && engine->only_calls)
+        engine = &azr_exec__engine_fork;
+    char engine_name[16];
+    snprintf(engine_name, sizeof engine_name, "%s", engine->name);
+    char *argv[] = {name, engine_name, letter, executor->without, NULL};
     int fds[2];
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) != 0) {
         snprintf(server->ready.text, sizeof server->ready.text, "socketpair: %s", strerror(errno));

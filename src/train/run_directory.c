@@ -18,7 +18,7 @@ static const char *const free_keys[] = {
     "run",          "threads",          "total_steps",  "checkpoint_every",
     "model",        "keep_checkpoints", "streams",      "kv_tokens",
     "exec_workers", "memory_limit_mb",  "exec_require", "exec_wall_ms",
-    "eval_every",
+    "eval_every",   "exec_engine",
 };
 
 static bool is_free(const char *line, size_t key_size)

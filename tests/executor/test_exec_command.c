@@ -150,6 +150,14 @@ static void probe_and_require(void **state)
     assert_int_equal(process.code, 0);
     assert_string_equal(process.out, "");
     azr_test_process_deinit(&process);
+    process = exec_lines("", "--probe --engine spawn");
+    assert_int_equal(process.code, 0);
+    assert_non_null(strstr(process.out, "engine spawn"));
+    azr_test_process_deinit(&process);
+    process = exec_lines("", "--engine steam");
+    assert_int_equal(process.code, 1);
+    assert_non_null(strstr(process.err, "steam"));
+    azr_test_process_deinit(&process);
     process = exec_lines("", "--require moon");
     assert_int_equal(process.code, 1);
     assert_non_null(strstr(process.err, "moon"));

@@ -551,10 +551,6 @@ static void levels(void **state)
     azr_executor_destroy(executor);
     azr_executor_options options = azr_executor_default_options();
     azr_error error;
-    options.engine = "recycle";
-    assert_int_equal(azr_executor_create(&options, &executor, &error), AZR_ERROR_INPUT);
-    assert_non_null(strstr(error.text, "recycle"));
-    options = azr_executor_default_options();
     options.n_workers = 65;
     assert_int_equal(azr_executor_create(&options, &executor, &error), AZR_ERROR_INPUT);
 }

@@ -21,6 +21,7 @@ typedef struct azr_stored_task {
     azr_task task;
     double reward;                 /* proposer's */
     int64_t n_attempts, n_correct; /* estimate's solver samples; 0 of 0 for seeds */
+    int64_t cpu_us; /* CPU time of the runs that made it a task; for storing, not read back */
 } azr_stored_task;
 
 void azr_stored_task_deinit(azr_stored_task *task);
@@ -40,19 +41,65 @@ azr_status azr_buffer_rollback(azr_buffer *buffer, azr_error *error);
  * gives the same ids again. A transaction of its own, or part of the one that is open. */
 azr_status azr_buffer_forget_after(azr_buffer *buffer, int64_t step, azr_error *error);
 
-/* Stores a task (task->id is set: the greatest id there is, plus one). Above cap rows of its kind
- * the oldest are hidden from drawing (not deleted: forget_after brings them back); the cap given
- * with the newest row of a kind is in force. 0: no cap. Without azr_buffer_begin a transaction of
+/* Deletes tasks that had left the ring of their kind by the end of `step`, and attempts of steps
+ * before first_attempts. Nothing that is drawn, counted, hashed or found changes by it, nor what
+ * forget_after(step), or of a later step, leaves. A transaction of its own. */
+azr_status azr_buffer_drop_before(azr_buffer *buffer, int64_t step, int64_t first_attempts,
+                                  azr_error *error);
+
+/* Stores a task (task->id is set: the greatest id there is, plus one) in the ring of its kind,
+ * which holds the newest cap tasks: above that the oldest leaves, and is neither drawn nor found
+ * any more (its row stays until drop_before, so that forget_after can bring it back). The cap given
+ * with the newest task of a kind is in force. 0: no cap. Without azr_buffer_begin a transaction of
  * its own. */
 azr_status azr_buffer_add_task(azr_buffer *buffer, azr_stored_task *task, int64_t cap,
                                azr_error *error);
-/* Tasks of a kind that can be drawn. step -1: of all steps; else of that step only. */
+/* Tasks in the ring of a kind. step -1: of all steps; else of that step only. */
 azr_status azr_buffer_count(azr_buffer *buffer, azr_kind kind, int64_t step, int64_t *out_n,
                             azr_error *error);
-/* Is the same question stored already (any step, hidden or not): kind, program but for blanks at
- * line ends and empty lines, inputs, message? */
+/* Is the same question in its ring: kind, program but for blanks at line ends and empty lines,
+ * inputs, message? */
 azr_status azr_buffer_has(azr_buffer *buffer, const azr_task *task, bool *out_has,
                           azr_error *error);
+/* --- the gate: which valid tasks are worth storing -------------------------------------------- */
+
+typedef enum azr_refusal {
+    AZR_REFUSAL_NONE,
+    AZR_REFUSAL_REPEATED,   /* the same question is in its ring, or came before in this batch */
+    AZR_REFUSAL_KNOWN,      /* too many with the same normalised program and the same arguments */
+    AZR_REFUSAL_COMMON,     /* too many with the same shape of program and types of outputs */
+    AZR_REFUSAL_CONSTANT,   /* another input gives the same output */
+    AZR_REFUSAL_UNCHANGED,  /* gives back an argument as it is */
+    AZR_REFUSAL_ALL_RIGHT,  /* all samples solved it */
+    AZR_REFUSAL_NONE_RIGHT, /* no sample solved it */
+    AZR_N_REFUSALS
+} azr_refusal;
+const char *azr_refusal_name(azr_refusal refusal);     /* "repeated", ... */
+const char *azr_refusal_sentence(azr_refusal refusal); /* for people */
+
+typedef struct azr_gate_rules {
+    bool repeated;          /* refuse what is REPEATED */
+    bool novelty;           /* refuse what is KNOWN or COMMON */
+    int64_t n_same, n_like; /* so many are too many; 0: never too many */
+    int64_t memory;         /* that many of the newest tasks in the ring of a kind count; 0: all */
+} azr_gate_rules;
+
+/* How common a task is, whether the rules ask for it or not: the same question, and among the tasks
+ * in memory and those the gate let through before. */
+typedef struct azr_commonness {
+    bool repeated;
+    int64_t n_same, n_like;
+} azr_commonness;
+
+/* Looks at the tasks of one batch, one after the other; borrows the buffer. */
+typedef struct azr_gate azr_gate;
+azr_gate *azr_gate_create(azr_buffer *buffer, const azr_gate_rules *rules);
+void azr_gate_destroy(azr_gate *gate);
+/* Compares the task with the ring of its kind and with what came before; *out_refusal one of NONE,
+ * REPEATED, KNOWN, COMMON. What is let through is remembered by the gate, not stored. */
+azr_status azr_gate_admit(azr_gate *gate, const azr_task *task, azr_refusal *out_refusal,
+                          azr_commonness *out_commonness, azr_error *error);
+
 /* Draws n distinct tasks of a kind uniformly without replacement (all, when fewer are there), in
  * the order drawn, from those that can be drawn; rng positions start at 0. A function of key and
  * stored rows alone. out_tasks: caller's array of n; *out_n how many were filled (deinit each). */
@@ -103,7 +150,7 @@ azr_status azr_buffer_add_metric(azr_buffer *buffer, int64_t step, const char *n
                                  azr_error *error);
 /* The newest step that has metrics, 0 when none. */
 azr_status azr_buffer_last_step(azr_buffer *buffer, int64_t *out_step, azr_error *error);
-/* 64-bit FNV-1a hash over all task rows in order of id: equal rows, equal hash. */
+/* 64-bit FNV-1a hash over the tasks in all rings in order of id: equal tasks, equal hash. */
 azr_status azr_buffer_hash(azr_buffer *buffer, uint64_t *out_hash, azr_error *error);
 
 #endif

@@ -4,8 +4,10 @@
 
 const char azr_buffer__schema[] =
     /* A valid task. inputs and outputs are JSON lists of texts. hash is of kind, program, inputs
-     * and message, blanks at line ends and empty lines aside. cap: how many rows of the kind, this
-     * one counted, could be drawn when it was stored; 0: all. */
+     * and message, blanks at line ends and empty lines aside; program_hash of the program alone.
+     * cap: how many rows of the kind, this one counted, were in the ring when it was stored; 0:
+     * all. cpu_us: CPU time of the runs that made it a task, the one number that equal runs may
+     * differ in; 0: not measured. */
     "CREATE TABLE tasks ("
     " id INTEGER PRIMARY KEY,"
     " step INTEGER NOT NULL,"
@@ -18,7 +20,9 @@ const char azr_buffer__schema[] =
     " n_attempts INTEGER NOT NULL,"
     " n_correct INTEGER NOT NULL,"
     " cap INTEGER NOT NULL,"
-    " hash INTEGER NOT NULL"
+    " hash INTEGER NOT NULL,"
+    " program_hash INTEGER,"
+    " cpu_us INTEGER NOT NULL DEFAULT 0"
     ");"
     "CREATE INDEX tasks_by_kind ON tasks (kind, step);"
     "CREATE INDEX tasks_by_hash ON tasks (hash);"
@@ -46,3 +50,8 @@ const char azr_buffer__schema[] =
     " value REAL,"
     " PRIMARY KEY (step, name)"
     ") WITHOUT ROWID;";
+
+const char *const azr_buffer__upgrades[AZR_BUFFER_SCHEMA_VERSION] = {
+    [1] = "ALTER TABLE tasks ADD COLUMN program_hash INTEGER;"
+          "ALTER TABLE tasks ADD COLUMN cpu_us INTEGER NOT NULL DEFAULT 0;",
+};

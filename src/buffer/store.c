@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
 #include <unistd.h>
@@ -19,11 +20,18 @@ enum { BUSY_MS = 10000 };
 
 static const char *const sql[AZR_N_STATEMENTS] = {
     [AZR_STATEMENT_ADD_TASK] =
-        "INSERT INTO tasks (" TASK_COLUMNS ", hash) VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
+        "INSERT INTO tasks (" TASK_COLUMNS ", hash, program_hash, cpu_us) VALUES "
+        "(?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
     [AZR_STATEMENT_GET_TASK] = "SELECT " TASK_COLUMNS " FROM tasks WHERE id = ?",
     [AZR_STATEMENT_ALL_TASKS] = "SELECT " TASK_COLUMNS " FROM tasks ORDER BY id",
-    [AZR_STATEMENT_ALL_ROWS] =
-        "SELECT id, kind, cap, step, n_correct, n_attempts, program FROM tasks ORDER BY id",
+    [AZR_STATEMENT_ALL_ROWS] = "SELECT " TASK_COLUMNS " FROM tasks ORDER BY id",
+    /* Of the rows of a kind up to a step: the newest one that had left the ring by then. */
+    [AZR_STATEMENT_RING_END] =
+        "SELECT coalesce((SELECT id FROM tasks WHERE kind = ?1 AND step <= ?2 ORDER BY id DESC "
+        "LIMIT 1 OFFSET coalesce((SELECT CASE cap WHEN 0 THEN 1 << 62 ELSE cap END FROM tasks "
+        "WHERE kind = ?1 AND step <= ?2 ORDER BY id DESC LIMIT 1), 0)), 0)",
+    [AZR_STATEMENT_DROP_TASKS] = "DELETE FROM tasks WHERE kind = ? AND id <= ?",
+    [AZR_STATEMENT_DROP_ATTEMPTS] = "DELETE FROM attempts WHERE step < ?",
     [AZR_STATEMENT_COUNT_STEP] =
         "SELECT count(*) FROM tasks WHERE kind = ? AND step = ? AND id >= ?",
     [AZR_STATEMENT_BY_HASH] = "SELECT " TASK_COLUMNS " FROM tasks WHERE hash = ? ORDER BY id",
@@ -162,6 +170,21 @@ static azr_status create_schema(azr_buffer *buffer, azr_error *error)
     return status;
 }
 
+/* Older files are read as they are, and brought up to date by who writes. */
+static azr_status upgrade_schema(azr_buffer *buffer, int64_t version, azr_error *error)
+{
+    azr_status status = execute(buffer, "BEGIN IMMEDIATE", error);
+    for (int64_t v = version; status == AZR_OK && v < AZR_BUFFER_SCHEMA_VERSION; v++)
+        status = execute(buffer, azr_buffer__upgrades[v], error);
+    char text[64];
+    snprintf(text, sizeof text, "PRAGMA user_version = %d; COMMIT", AZR_BUFFER_SCHEMA_VERSION);
+    if (status == AZR_OK)
+        status = execute(buffer, text, error);
+    if (status != AZR_OK)
+        sqlite3_exec(buffer->db, "ROLLBACK", NULL, NULL, NULL);
+    return status;
+}
+
 /* Is the file ours, and of a version this azr knows? A file without any table becomes ours. */
 static azr_status check_schema(azr_buffer *buffer, bool may_create, azr_error *error)
 {
@@ -185,7 +208,9 @@ static azr_status check_schema(azr_buffer *buffer, bool may_create, azr_error *e
     if (version < 1)
         return azr_error_set(error, AZR_ERROR_INPUT, "%s: the database is damaged: schema %lld",
                              buffer->path, (long long)version);
-    return AZR_OK;
+    return may_create && version < AZR_BUFFER_SCHEMA_VERSION
+               ? upgrade_schema(buffer, version, error)
+               : AZR_OK;
 }
 
 static azr_status connect(azr_buffer *buffer, bool read_only, azr_error *error)
@@ -304,6 +329,45 @@ azr_status azr_buffer_forget_after(azr_buffer *buffer, int64_t step, azr_error *
     return status;
 }
 
+azr_status azr_buffer_drop_before(azr_buffer *buffer, int64_t step, int64_t first_attempts,
+                                  azr_error *error)
+{
+    sqlite3_stmt *row = NULL;
+    azr_status status = azr_buffer_begin(buffer, error);
+    if (status != AZR_OK)
+        return status;
+    for (int kind = 0; status == AZR_OK && kind < AZR_N_KINDS; kind++) {
+        int64_t id = 0;
+        status = azr_buffer__prepare(buffer, AZR_STATEMENT_RING_END, &row, error);
+        if (status != AZR_OK)
+            break;
+        sqlite3_bind_text(row, 1, azr_kind_name((azr_kind)kind), -1, SQLITE_STATIC);
+        sqlite3_bind_int64(row, 2, step);
+        if (sqlite3_step(row) == SQLITE_ROW)
+            id = sqlite3_column_int64(row, 0);
+        else
+            status = azr_buffer__fail(buffer, error);
+        azr_buffer__finish(row);
+        if (status == AZR_OK)
+            status = azr_buffer__prepare(buffer, AZR_STATEMENT_DROP_TASKS, &row, error);
+        if (status != AZR_OK)
+            break;
+        sqlite3_bind_text(row, 1, azr_kind_name((azr_kind)kind), -1, SQLITE_STATIC);
+        sqlite3_bind_int64(row, 2, id);
+        status = azr_buffer__run(buffer, row, error);
+    }
+    if (status == AZR_OK)
+        status = azr_buffer__prepare(buffer, AZR_STATEMENT_DROP_ATTEMPTS, &row, error);
+    if (status == AZR_OK) {
+        sqlite3_bind_int64(row, 1, first_attempts);
+        status = azr_buffer__run(buffer, row, error);
+    }
+    if (status == AZR_OK)
+        return azr_buffer_commit(buffer, error);
+    azr_buffer_rollback(buffer, NULL);
+    return status;
+}
+
 /* --- ids -------------------------------------------------------------------------------------- */
 
 void azr_buffer__forget_rows(azr_buffer *buffer)
@@ -311,40 +375,46 @@ void azr_buffer__forget_rows(azr_buffer *buffer)
     buffer->rows_known = false;
 }
 
-void azr_buffer__append(azr_buffer *buffer, azr_kind kind, const azr_buffer_known *row, int64_t cap)
+/* Rows that have left the ring go when they are as many as those in it. */
+static void make_room(azr_buffer_rows *list, int64_t cap)
 {
-    azr_buffer_rows *list = &buffer->rows[kind];
+    if (cap > 0 && list->n >= 2 * (size_t)cap) {
+        memmove(list->rows, list->rows + (list->n - (size_t)cap), (size_t)cap * sizeof *list->rows);
+        list->n = (size_t)cap;
+    }
     if (list->n == list->capacity) {
         list->capacity = list->capacity > 0 ? 2 * list->capacity : 256;
         list->rows = azr_realloc(list->rows, list->capacity, sizeof *list->rows);
     }
-    list->rows[list->n++] = *row;
-    list->cap = cap;
-    buffer->last_task = row->id;
 }
 
-double azr_buffer__success(int64_t n_correct, int64_t n_attempts)
+void azr_buffer__append(azr_buffer *buffer, const azr_stored_task *stored, int64_t cap)
 {
-    return n_attempts > 0 ? (double)n_correct / (double)n_attempts : -1.0;
+    azr_buffer_rows *list = &buffer->rows[stored->task.kind];
+    make_room(list, cap);
+    azr_buffer_known *row = &list->rows[list->n++];
+    *row = (azr_buffer_known){.id = stored->id,
+                              .step = stored->step,
+                              .program = azr_buffer__hash_program(stored->task.program),
+                              .success = stored->n_attempts > 0 ? (double)stored->n_correct /
+                                                                      (double)stored->n_attempts
+                                                                : -1.0};
+    /* Who only reads admits nothing. */
+    if (!buffer->read_only)
+        row->trace = azr_buffer__trace(&stored->task);
+    list->cap = cap;
+    buffer->last_task = stored->id;
 }
 
 /* A row of AZR_STATEMENT_ALL_ROWS. */
 static azr_status know_row(azr_buffer *buffer, sqlite3_stmt *row, azr_error *error)
 {
-    azr_kind kind;
-    const char *name = (const char *)sqlite3_column_text(row, 1);
-    const char *program = (const char *)sqlite3_column_text(row, 6);
-    bool has_kind = name != NULL && azr_kind_parse(name, &kind);
-    if (!has_kind || program == NULL)
-        return azr_error_set(error, AZR_ERROR_INPUT, "%s: task %lld is damaged: its %s",
-                             buffer->path, (long long)sqlite3_column_int64(row, 0),
-                             has_kind ? "program" : "kind");
-    const azr_buffer_known known = {
-        .id = sqlite3_column_int64(row, 0),
-        .step = sqlite3_column_int64(row, 3),
-        .program = azr_buffer__hash_program(program),
-        .success = azr_buffer__success(sqlite3_column_int64(row, 4), sqlite3_column_int64(row, 5))};
-    azr_buffer__append(buffer, kind, &known, sqlite3_column_int64(row, 2));
+    azr_stored_task stored = {0};
+    azr_status status = azr_buffer__read_task(buffer, row, &stored, error);
+    if (status != AZR_OK)
+        return status;
+    azr_buffer__append(buffer, &stored, sqlite3_column_int64(row, 10));
+    azr_stored_task_deinit(&stored);
     return AZR_OK;
 }
 
@@ -374,6 +444,8 @@ azr_status azr_buffer__know_rows(azr_buffer *buffer, azr_error *error)
         status =
             code == SQLITE_ROW ? know_row(buffer, row, error) : azr_buffer__fail(buffer, error);
     azr_buffer__finish(row);
+    if (status != AZR_OK)
+        azr_buffer__forget_rows(buffer);
     buffer->rows_known = status == AZR_OK;
     return status;
 }

@@ -4,16 +4,20 @@
 
 #include "azr/buffer.h"
 
+#include "buffer/trace.h"
+
 #include <sqlite3.h>
 
 /* What drawing needs to know of a task row. */
 typedef struct azr_buffer_known {
     int64_t id, step;
     uint64_t program; /* azr_buffer__hash_program */
-    double success;   /* share of right answers; -1: nobody tried */
+    azr_trace trace;
+    double success; /* share of right answers; -1: nobody tried */
 } azr_buffer_known;
 
-/* The rows of one kind in ascending order of ids, hidden ones too. */
+/* The rows of one kind in ascending order of ids: those in the ring, and for a while those that
+ * left it. */
 typedef struct azr_buffer_rows {
     azr_buffer_known *rows;
     size_t n, capacity;
@@ -25,6 +29,9 @@ typedef enum azr_statement {
     AZR_STATEMENT_GET_TASK,
     AZR_STATEMENT_ALL_TASKS,
     AZR_STATEMENT_ALL_ROWS,
+    AZR_STATEMENT_RING_END,
+    AZR_STATEMENT_DROP_TASKS,
+    AZR_STATEMENT_DROP_ATTEMPTS,
     AZR_STATEMENT_COUNT_STEP,
     AZR_STATEMENT_BY_HASH,
     AZR_STATEMENT_ADD_ATTEMPT,
@@ -60,14 +67,14 @@ azr_status azr_buffer__run(azr_buffer *buffer, sqlite3_stmt *statement, azr_erro
 /* Reads the rows if they are not known. */
 azr_status azr_buffer__know_rows(azr_buffer *buffer, azr_error *error);
 void azr_buffer__forget_rows(azr_buffer *buffer);
-void azr_buffer__append(azr_buffer *buffer, azr_kind kind, const azr_buffer_known *row,
-                        int64_t cap);
-/* The rows that can be drawn, newest last. */
+void azr_buffer__append(azr_buffer *buffer, const azr_stored_task *stored, int64_t cap);
+/* The rows in the ring, newest last. */
 size_t azr_buffer__drawable(const azr_buffer *buffer, azr_kind kind,
                             const azr_buffer_known **out_rows);
 /* Of a program but for blanks at line ends and empty lines. */
 uint64_t azr_buffer__hash_program(const char *program);
-double azr_buffer__success(int64_t n_correct, int64_t n_attempts);
+/* Of what azr_buffer_has compares. */
+uint64_t azr_buffer__hash_question(const azr_task *task);
 
 /* A row of AZR_STATEMENT_GET_TASK or ALL_TASKS to a task. */
 azr_status azr_buffer__read_task(const azr_buffer *buffer, sqlite3_stmt *row,

@@ -17,37 +17,6 @@ void azr_stored_task_deinit(azr_stored_task *task)
 
 /* --- hashes ----------------------------------------------------------------------------------- */
 
-/* FNV-1a, 64 bits (Fowler, Noll, Vo; RFC 9923). */
-static uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t size)
-{
-    const unsigned char *p = bytes;
-    for (size_t i = 0; i < size; i++)
-        hash = (hash ^ p[i]) * UINT64_C(0x100000001B3);
-    return hash;
-}
-
-static const uint64_t hash_start = UINT64_C(0xCBF29CE484222325);
-
-/* With its length, so that pieces cannot run into each other. NULL differs from "". */
-static uint64_t hash_text(uint64_t hash, const char *text)
-{
-    uint64_t size = text != NULL ? strlen(text) : UINT64_MAX;
-    for (int i = 0; i < 8; i++) {
-        unsigned char byte = (unsigned char)(size >> (8 * i));
-        hash = hash_bytes(hash, &byte, 1);
-    }
-    return text != NULL ? hash_bytes(hash, text, strlen(text)) : hash;
-}
-
-static uint64_t hash_integer(uint64_t hash, uint64_t value)
-{
-    for (int i = 0; i < 8; i++) {
-        unsigned char byte = (unsigned char)(value >> (8 * i));
-        hash = hash_bytes(hash, &byte, 1);
-    }
-    return hash;
-}
-
 /* A program without blanks at line ends and without empty lines: what makes no other program. */
 static void normalise(const char *program, azr_strbuf *out)
 {
@@ -63,23 +32,23 @@ static void normalise(const char *program, azr_strbuf *out)
     }
 }
 
-static uint64_t hash_question(const azr_task *task)
+uint64_t azr_buffer__hash_question(const azr_task *task)
 {
     azr_strbuf program = {0};
     normalise(task->program, &program);
-    uint64_t hash = hash_text(hash_start, azr_kind_name(task->kind));
-    hash = hash_text(hash, azr_strbuf_text(&program));
+    uint64_t hash = azr_buffer__hash_text(azr_buffer__hash_start, azr_kind_name(task->kind));
+    hash = azr_buffer__hash_text(hash, azr_strbuf_text(&program));
     for (size_t i = 0; i < task->n_pairs; i++)
-        hash = hash_text(hash, task->inputs[i]);
+        hash = azr_buffer__hash_text(hash, task->inputs[i]);
     azr_strbuf_deinit(&program);
-    return hash_text(hash, task->message);
+    return azr_buffer__hash_text(hash, task->message);
 }
 
 uint64_t azr_buffer__hash_program(const char *program)
 {
     azr_strbuf normal = {0};
     normalise(program, &normal);
-    uint64_t hash = hash_text(hash_start, azr_strbuf_text(&normal));
+    uint64_t hash = azr_buffer__hash_text(azr_buffer__hash_start, azr_strbuf_text(&normal));
     azr_strbuf_deinit(&normal);
     return hash;
 }
@@ -243,18 +212,15 @@ azr_status azr_buffer_add_task(azr_buffer *buffer, azr_stored_task *task, int64_
     sqlite3_bind_int64(row, 9, task->n_attempts);
     sqlite3_bind_int64(row, 10, task->n_correct);
     sqlite3_bind_int64(row, 11, cap);
-    sqlite3_bind_int64(row, 12, (int64_t)hash_question(t));
+    sqlite3_bind_int64(row, 12, (int64_t)azr_buffer__hash_question(t));
+    sqlite3_bind_int64(row, 13, (int64_t)azr_buffer__hash_program(t->program));
+    sqlite3_bind_int64(row, 14, task->cpu_us);
     status = azr_buffer__run(buffer, row, error);
     free(inputs);
     free(outputs);
     if (status == AZR_OK) {
-        const azr_buffer_known known = {.id = id,
-                                        .step = task->step,
-                                        .program = azr_buffer__hash_program(t->program),
-                                        .success =
-                                            azr_buffer__success(task->n_correct, task->n_attempts)};
-        azr_buffer__append(buffer, t->kind, &known, cap);
         task->id = id;
+        azr_buffer__append(buffer, task, cap);
     }
     return status;
 }
@@ -285,42 +251,53 @@ azr_status azr_buffer_count(azr_buffer *buffer, azr_kind kind, int64_t step, int
     return status;
 }
 
+/* The id of the oldest row of the kind that is in the ring. */
+static int64_t first_in_ring(const azr_buffer *buffer, azr_kind kind)
+{
+    const azr_buffer_known *rows;
+    return azr_buffer__drawable(buffer, kind, &rows) > 0 ? rows[0].id : 0;
+}
+
 azr_status azr_buffer_has(azr_buffer *buffer, const azr_task *task, bool *out_has, azr_error *error)
 {
     sqlite3_stmt *row = NULL;
     *out_has = false;
-    azr_status status = azr_buffer__prepare(buffer, AZR_STATEMENT_BY_HASH, &row, error);
+    azr_status status = azr_buffer__know_rows(buffer, error);
+    if (status == AZR_OK)
+        status = azr_buffer__prepare(buffer, AZR_STATEMENT_BY_HASH, &row, error);
     if (status != AZR_OK)
         return status;
-    sqlite3_bind_int64(row, 1, (int64_t)hash_question(task));
+    int64_t first = first_in_ring(buffer, task->kind);
+    sqlite3_bind_int64(row, 1, (int64_t)azr_buffer__hash_question(task));
     azr_stored_task stored = {0};
     while (!*out_has && next_task(buffer, row, &stored, &status, error)) {
-        *out_has = same_question(task, &stored.task);
+        *out_has = stored.id >= first && same_question(task, &stored.task);
         azr_stored_task_deinit(&stored);
     }
     azr_buffer__finish(row);
     return status;
 }
 
-/* --- hash of all rows ------------------------------------------------------------------------- */
+/* --- hash of the rings -------------------------------------------------------------------------
+ */
 
 static uint64_t hash_row(uint64_t hash, const azr_stored_task *stored)
 {
     uint64_t reward;
     memcpy(&reward, &stored->reward, sizeof reward);
     const azr_task *task = &stored->task;
-    hash = hash_integer(hash, (uint64_t)stored->id);
-    hash = hash_integer(hash, (uint64_t)stored->step);
-    hash = hash_integer(hash, reward);
-    hash = hash_integer(hash, (uint64_t)stored->n_attempts);
-    hash = hash_integer(hash, (uint64_t)stored->n_correct);
-    hash = hash_text(hash, azr_kind_name(task->kind));
-    hash = hash_text(hash, task->program);
-    hash = hash_text(hash, task->message);
-    hash = hash_integer(hash, task->n_pairs);
+    hash = azr_buffer__hash_integer(hash, (uint64_t)stored->id);
+    hash = azr_buffer__hash_integer(hash, (uint64_t)stored->step);
+    hash = azr_buffer__hash_integer(hash, reward);
+    hash = azr_buffer__hash_integer(hash, (uint64_t)stored->n_attempts);
+    hash = azr_buffer__hash_integer(hash, (uint64_t)stored->n_correct);
+    hash = azr_buffer__hash_text(hash, azr_kind_name(task->kind));
+    hash = azr_buffer__hash_text(hash, task->program);
+    hash = azr_buffer__hash_text(hash, task->message);
+    hash = azr_buffer__hash_integer(hash, task->n_pairs);
     for (size_t i = 0; i < task->n_pairs; i++) {
-        hash = hash_text(hash, task->inputs[i]);
-        hash = hash_text(hash, task->outputs[i]);
+        hash = azr_buffer__hash_text(hash, task->inputs[i]);
+        hash = azr_buffer__hash_text(hash, task->outputs[i]);
     }
     return hash;
 }
@@ -328,13 +305,16 @@ static uint64_t hash_row(uint64_t hash, const azr_stored_task *stored)
 azr_status azr_buffer_hash(azr_buffer *buffer, uint64_t *out_hash, azr_error *error)
 {
     sqlite3_stmt *row = NULL;
-    azr_status status = azr_buffer__prepare(buffer, AZR_STATEMENT_ALL_TASKS, &row, error);
+    azr_status status = azr_buffer__know_rows(buffer, error);
+    if (status == AZR_OK)
+        status = azr_buffer__prepare(buffer, AZR_STATEMENT_ALL_TASKS, &row, error);
     if (status != AZR_OK)
         return status;
-    uint64_t hash = hash_start;
+    uint64_t hash = azr_buffer__hash_start;
     azr_stored_task stored = {0};
     while (next_task(buffer, row, &stored, &status, error)) {
-        hash = hash_row(hash, &stored);
+        if (stored.id >= first_in_ring(buffer, stored.task.kind))
+            hash = hash_row(hash, &stored);
         azr_stored_task_deinit(&stored);
     }
     azr_buffer__finish(row);

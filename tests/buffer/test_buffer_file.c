@@ -292,8 +292,8 @@ static void test_newer_schema(void **state)
 {
     fixture *f = *state;
     azr_buffer_close(must_open(f));
-    execute(f, "PRAGMA user_version = 2");
-    assert_refused(f, AZR_ERROR_UNSUPPORTED, "schema 2 is newer");
+    execute(f, "PRAGMA user_version = 3");
+    assert_refused(f, AZR_ERROR_UNSUPPORTED, "schema 3 is newer");
 }
 
 static void test_damaged(void **state)

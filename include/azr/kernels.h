@@ -27,8 +27,9 @@ typedef enum azr_dtype { AZR_DTYPE_AUTO, AZR_DTYPE_F32, AZR_DTYPE_BF16 } azr_dty
 
 /* Looks at the CPU and fills the table of kernels; must be called once, before all else, and before
  * threads run. Environment AZR_CPU = ref | avx2 | avx512 | avx512_bf16 forces a level the CPU has
- * (ref: the plain C loops of kernels/ref with AVX2 matrix products). Errors: no AVX2 and FMA; a
- * level asked for that the CPU lacks. */
+ * (ref: the plain C loops of kernels/ref with AVX2 matrix products); unless it is set, azr uses no
+ * more than oneDNN, which DNNL_MAX_CPU_ISA limits. Errors: no AVX2 and FMA; a level asked for that
+ * the CPU lacks. */
 azr_status azr_kernels_init(azr_error *error);
 /* "ref", "avx2", "avx512" or "avx512_bf16". */
 const char *azr_kernels_level(void);

@@ -41,7 +41,8 @@ azr_status azr_kernels_init(azr_error *error)
                              "this CPU lacks AVX2 or FMA, which azr needs");
     int level = best;
     const char *wanted = getenv("AZR_CPU");
-    if (wanted != NULL && wanted[0] != '\0') {
+    bool forced = wanted != NULL && wanted[0] != '\0';
+    if (forced) {
         for (level = 0; level < 4 && strcmp(wanted, level_names[level]) != 0;)
             level++;
         if (level == 4)
@@ -53,12 +54,15 @@ azr_status azr_kernels_init(azr_error *error)
                                  "AZR_CPU asks for %s but this CPU offers at most %s", wanted,
                                  level_names[best]);
     }
+    level = azr_kernels__linear_init(level, forced);
+    if (level < 0)
+        return azr_error_set(error, AZR_ERROR_UNSUPPORTED,
+                             "DNNL_MAX_CPU_ISA keeps oneDNN from AVX2, which azr needs");
     chosen.table = level == AZR_LEVEL_REF    ? &azr_kernels__ref
                    : level == AZR_LEVEL_AVX2 ? &azr_kernels__avx2
                                              : &azr_kernels__avx512;
     chosen.level = level_names[level];
     chosen.have_bf16 = level == AZR_LEVEL_AVX512_BF16;
-    azr_kernels__linear_init(level);
     return AZR_OK;
 }
 

@@ -6,7 +6,8 @@
 
 enum { AZR_LEVEL_REF, AZR_LEVEL_AVX2, AZR_LEVEL_AVX512, AZR_LEVEL_AVX512_BF16 };
 
-/* Keeps oneDNN to the instruction sets of the level, and fixes the row-block rule. */
-void azr_kernels__linear_init(int level);
+/* Fixes the row-block rule. forced: oneDNN is kept to the instruction sets of the level; else the
+ * level follows oneDNN. Returns the level, negative when oneDNN does not even use AVX2. */
+int azr_kernels__linear_init(int level, bool forced);
 
 #endif

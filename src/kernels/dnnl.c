@@ -91,8 +91,6 @@ static dnnl_status_t append_sum(dnnl_post_ops_t ops)
 
 /* --- products that exist ---------------------------------------------------------------------- */
 
-/* --- products that exist ---------------------------------------------------------------------- */
-
 /* A product made for one shape. */
 typedef struct product {
     struct product *next;
@@ -122,14 +120,33 @@ void azr_dnnl__unlock(void)
     pthread_mutex_unlock(&dnnl.lock);
 }
 
+/* oneDNN takes a limit only before its first primitive and before it is asked for the limit; later
+ * calls change nothing. */
 void azr_dnnl__limit_isa(int level)
 {
-    /* oneDNN takes this only before its first primitive; later calls change nothing. */
+    static const dnnl_cpu_isa_t limits[] = {
+        [AZR_LEVEL_REF] = dnnl_cpu_isa_avx2,
+        [AZR_LEVEL_AVX2] = dnnl_cpu_isa_avx2,
+        [AZR_LEVEL_AVX512] = dnnl_cpu_isa_avx512_core_vnni,
+        [AZR_LEVEL_AVX512_BF16] = (dnnl_cpu_isa_t)0, /* no limit */
+    };
     dnnl.is_avx2 = level < AZR_LEVEL_AVX512;
-    if (dnnl.is_avx2)
-        dnnl_set_max_cpu_isa(dnnl_cpu_isa_avx2);
-    else if (level == AZR_LEVEL_AVX512)
-        dnnl_set_max_cpu_isa(dnnl_cpu_isa_avx512_core_vnni);
+    dnnl_set_max_cpu_isa(limits[level]);
+}
+
+int azr_dnnl__follow_isa(int level)
+{
+    unsigned offered = (unsigned)dnnl_get_effective_cpu_isa();
+    static const unsigned needed[] = {
+        [AZR_LEVEL_REF] = dnnl_cpu_isa_avx2,
+        [AZR_LEVEL_AVX2] = dnnl_cpu_isa_avx2,
+        [AZR_LEVEL_AVX512] = dnnl_cpu_isa_avx512_core,
+        [AZR_LEVEL_AVX512_BF16] = dnnl_cpu_isa_avx512_core_bf16,
+    };
+    while (level >= 0 && (offered & needed[level]) != needed[level])
+        level--;
+    dnnl.is_avx2 = level < AZR_LEVEL_AVX512;
+    return level;
 }
 
 /* bf16 weights lie packed as oneDNN likes them (measured on Zen 5: 8 to 25 % faster at 64 rows, 3

@@ -30,12 +30,16 @@ static struct {
     size_t scratch_bytes[2];
 } rows_rule = {.block_rows = 240, .fill_rows = 12};
 
-void azr_kernels__linear_init(int level)
+int azr_kernels__linear_init(int level, bool forced)
 {
+    if (forced)
+        azr_dnnl__limit_isa(level);
+    else
+        level = azr_dnnl__follow_isa(level);
     bool wide = level >= AZR_LEVEL_AVX512;
     rows_rule.block_rows = wide ? 1024 : 240;
     rows_rule.fill_rows = wide ? 1 : 12;
-    azr_dnnl__limit_isa(level);
+    return level;
 }
 
 static azr_product_key product_key(const azr_linear *linear, azr_product_op op, int64_t n_rows)
@@ -43,8 +47,7 @@ static azr_product_key product_key(const azr_linear *linear, azr_product_op op, 
     return (azr_product_key){op, linear->dtype, n_rows, linear->n_out, linear->n_in};
 }
 
-/* --- layers
- * --------------------------------------------------------------------------------------- */
+/* --- layers ----------------------------------------------------------------------------------- */
 
 azr_linear *azr_linear_create(int64_t n_out, int64_t n_in, azr_dtype dtype, const float *w,
                               azr_error *error)
@@ -108,8 +111,7 @@ size_t azr_linear_bytes(int64_t n_out, int64_t n_in, azr_dtype dtype)
     return bf16 ? (size_t)(fill_up(n_out, 64) * fill_up(n_in, 64)) * 2 * sizeof(uint16_t) : 0;
 }
 
-/* --- rows
- * ----------------------------------------------------------------------------------------- */
+/* --- rows ------------------------------------------------------------------------------------- */
 
 /* Contents are undefined. */
 static void *scratch_of(int i, size_t bytes)

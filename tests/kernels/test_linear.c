@@ -203,6 +203,44 @@ static void test_avx512_bf16(void **state)
     check_in_child("avx512_bf16");
 }
 
+/* oneDNN's own limit, in a child like the levels: which level azr then takes, and that its products
+ * work. */
+static int run_limited(const char *limit, const char *level)
+{
+    azr_error error;
+    unsetenv("AZR_CPU");
+    setenv("DNNL_MAX_CPU_ISA", limit, 1);
+    azr_status status = azr_kernels_init(&error);
+    if (level == NULL) {
+        REQUIRE(status == AZR_ERROR_UNSUPPORTED && strstr(error.text, "DNNL_MAX_CPU_ISA") != NULL,
+                "%s must be refused", limit);
+        return 0;
+    }
+    REQUIRE(status == AZR_OK, "%s", error.text);
+    if (strcmp(azr_kernels_level(), level) != 0)
+        return strcmp(azr_kernels_level(), "avx2") == 0 ? 77 : 1; /* the CPU has no more */
+    check_dtype(azr_kernels_have_bf16() ? AZR_DTYPE_BF16 : AZR_DTYPE_F32);
+    return 0;
+}
+
+static void test_limited(void **state)
+{
+    static const char *const cases[][2] = {
+        {"AVX2", "avx2"}, {"AVX512_CORE", "avx512"}, {"SSE41", NULL}};
+    (void)state;
+    for (size_t i = 0; i < 3; i++) {
+        fflush(NULL);
+        pid_t child = fork();
+        assert_true(child >= 0);
+        if (child == 0)
+            _exit(run_limited(cases[i][0], cases[i][1]));
+        int status;
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_true(WIFEXITED(status));
+        assert_true(WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == 77);
+    }
+}
+
 static void test_bad_level(void **state)
 {
     (void)state;
@@ -215,9 +253,9 @@ static void test_bad_level(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_ref),       cmocka_unit_test(test_avx2),
-        cmocka_unit_test(test_avx512),    cmocka_unit_test(test_avx512_bf16),
-        cmocka_unit_test(test_bad_level),
+        cmocka_unit_test(test_ref),     cmocka_unit_test(test_avx2),
+        cmocka_unit_test(test_avx512),  cmocka_unit_test(test_avx512_bf16),
+        cmocka_unit_test(test_limited), cmocka_unit_test(test_bad_level),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,7 +5,6 @@
 
 #include "executor/walls.h"
 
-
 /* request_fd: memory file with an azr_exec__run_header; record_fd: pipe to the hub. Never comes
  * back. */
 _Noreturn void azr_exec__child_run(const azr_exec__walls *walls, int request_fd, int record_fd);

@@ -150,6 +150,10 @@ azr_status azr_buffer_add_metric(azr_buffer *buffer, int64_t step, const char *n
                                  azr_error *error);
 /* The newest step that has metrics, 0 when none. */
 azr_status azr_buffer_last_step(azr_buffer *buffer, int64_t *out_step, azr_error *error);
+/* Shows the tasks in all rings in order of id; see must not use the buffer. */
+azr_status azr_buffer_each(azr_buffer *buffer,
+                           void (*see)(void *context, const azr_stored_task *row), void *context,
+                           azr_error *error);
 /* 64-bit FNV-1a hash over the tasks in all rings in order of id: equal tasks, equal hash. */
 azr_status azr_buffer_hash(azr_buffer *buffer, uint64_t *out_hash, azr_error *error);
 

@@ -65,6 +65,7 @@ typedef enum azr_config_combine {
     AZR_CONFIG_COMBINE_SUM_MULTIPLY,
     AZR_CONFIG_COMBINE_MULTIPLY_SUM
 } azr_config_combine; /* same order as azr_combine */
+typedef enum azr_diversity { AZR_DIVERSITY_FLAT, AZR_DIVERSITY_HIERARCHICAL } azr_diversity;
 
 /* Texts are owned by the config. The comment gives the default. Fields stand in the order of the
  * table of options; there is one config in a process. */
@@ -106,6 +107,15 @@ typedef struct azr_config {
     azr_config_induction_reward induction_reward; /* binary */
     azr_induction_check induction_check;          /* hidden */
     double length_cost;                           /* 0 */
+    double complexity_coef, complexity_max;       /* 0 0.5 */
+    double edit_distance_coef, edit_distance_max;
+    double halstead_coef, halstead_max;
+    double answer_diversity_coef, answer_diversity_max;
+    double input_diversity_coef, input_diversity_max;
+    double output_diversity_coef, output_diversity_max;
+    azr_diversity answer_diversity_form;  /* flat */
+    azr_config_combine intrinsic_combine; /* sum */
+    bool intrinsic_metrics;               /* false: logged though not rewarded */
     double propose_zero_reward; /* -0.5: proposer's reward when nobody or everybody solves */
     double learning_rate;       /* 1e-6 */
     double weight_decay;        /* 0.01 */

@@ -278,6 +278,26 @@ azr_status azr_buffer_has(azr_buffer *buffer, const azr_task *task, bool *out_ha
     return status;
 }
 
+azr_status azr_buffer_each(azr_buffer *buffer,
+                           void (*see)(void *context, const azr_stored_task *row), void *context,
+                           azr_error *error)
+{
+    sqlite3_stmt *row = NULL;
+    azr_status status = azr_buffer__know_rows(buffer, error);
+    if (status == AZR_OK)
+        status = azr_buffer__prepare(buffer, AZR_STATEMENT_ALL_TASKS, &row, error);
+    if (status != AZR_OK)
+        return status;
+    azr_stored_task stored = {0};
+    while (next_task(buffer, row, &stored, &status, error)) {
+        if (stored.id >= first_in_ring(buffer, stored.task.kind))
+            see(context, &stored);
+        azr_stored_task_deinit(&stored);
+    }
+    azr_buffer__finish(row);
+    return status;
+}
+
 /* --- hash of the rings -------------------------------------------------------------------------
  */
 
@@ -302,22 +322,14 @@ static uint64_t hash_row(uint64_t hash, const azr_stored_task *stored)
     return hash;
 }
 
+static void add_to_hash(void *context, const azr_stored_task *row)
+{
+    uint64_t *hash = context;
+    *hash = hash_row(*hash, row);
+}
+
 azr_status azr_buffer_hash(azr_buffer *buffer, uint64_t *out_hash, azr_error *error)
 {
-    sqlite3_stmt *row = NULL;
-    azr_status status = azr_buffer__know_rows(buffer, error);
-    if (status == AZR_OK)
-        status = azr_buffer__prepare(buffer, AZR_STATEMENT_ALL_TASKS, &row, error);
-    if (status != AZR_OK)
-        return status;
-    uint64_t hash = azr_buffer__hash_start;
-    azr_stored_task stored = {0};
-    while (next_task(buffer, row, &stored, &status, error)) {
-        if (stored.id >= first_in_ring(buffer, stored.task.kind))
-            hash = hash_row(hash, &stored);
-        azr_stored_task_deinit(&stored);
-    }
-    azr_buffer__finish(row);
-    *out_hash = hash;
-    return status;
+    *out_hash = azr_buffer__hash_start;
+    return azr_buffer_each(buffer, add_to_hash, out_hash, error);
 }

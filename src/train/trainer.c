@@ -160,6 +160,8 @@ void azr_trainer_destroy(azr_trainer *trainer)
     azr_optimizer_deinit(&trainer->optimizer);
     azr_model_destroy(trainer->model);
     azr_model_destroy(trainer->reference);
+    azr_answer_counts_deinit(&trainer->inputs);
+    azr_answer_counts_deinit(&trainer->outputs);
     azr_tokenizer_destroy(trainer->tokenizer);
     azr_metrics_deinit(&trainer->metrics);
     azr_run_directory_close(&trainer->directory);
@@ -179,12 +181,15 @@ static void reward_proposals(const azr_trainer *trainer, azr_proposals *proposal
 {
     const azr_config *config = &trainer->config;
     const azr_proposer_rules rules = {.learnability = (azr_learnability)config->learnability,
-                                      .zero_reward = config->propose_zero_reward};
+                                      .zero_reward = config->propose_zero_reward,
+                                      .combine = (azr_combine)config->intrinsic_combine};
     for (size_t i = 0; i < proposals->n_tries; i++) {
         azr_proposal_try *try = &proposals->tries[i];
         double rate = try->n_attempts > 0 ? try->success / (double)try->n_attempts : 0.0;
+        double terms[AZR_N_INTRINSIC];
+        size_t n_terms = azr_train__terms(config, try, terms);
         try->reward =
-            azr_reward_proposer(&rules, try->verdict == AZR_VERDICT_VALID, rate, NULL, 0) -
+            azr_reward_proposer(&rules, try->verdict == AZR_VERDICT_VALID, rate, terms, n_terms) -
             azr_train__length_cost(config, try->sample->n_tokens, config->max_response_tokens);
     }
 }
@@ -264,11 +269,15 @@ static azr_status run_step(azr_trainer *trainer, int64_t step, azr_error *error)
     azr_metrics_reset(&trainer->metrics);
     trainer->n_tokens = 0;
     double started = azr_clock_seconds(), at = started;
-    azr_status status = azr_train__propose(trainer, &plan, &proposals, error);
+    azr_status status = azr_train__count_answers(trainer, error);
+    if (status == AZR_OK)
+        status = azr_train__propose(trainer, &plan, &proposals, error);
     at = lap(trainer, at, "propose");
     if (status == AZR_OK)
         status = azr_train__solve(trainer, step, &proposals, &solutions, error);
     at = lap(trainer, at, "solve");
+    if (status == AZR_OK)
+        status = azr_train__measure(trainer, &proposals, error);
     if (status == AZR_OK) {
         size_t n = 0;
         reward_proposals(trainer, &proposals);

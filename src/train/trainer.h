@@ -11,6 +11,7 @@
 #include "azr/tokenizer.h"
 #include "azr/train.h"
 
+#include "train/answer_counts.h"
 #include "train/metrics.h"
 #include "train/optimizer.h"
 #include "train/run_directory.h"
@@ -35,6 +36,7 @@ struct azr_trainer {
     bool kinds[AZR_N_KINDS]; /* which kinds take part */
     azr_optimizer optimizer;
     azr_learn_state learn_state;
+    azr_answer_counts inputs, outputs; /* of the tasks stored before this step */
     azr_metrics metrics;
     int64_t step;      /* last finished; -1: not seeded yet */
     int64_t last_kept; /* step of the newest checkpoint, -1: none */
@@ -55,6 +57,18 @@ typedef struct azr_proposer_prompt {
     size_t n_tokens, n_samples;
 } azr_proposer_prompt;
 
+/* What a proposal is worth beside its difficulty. The first four are of deduction and abduction,
+ * the last two of induction. */
+typedef enum azr_intrinsic {
+    AZR_INTRINSIC_COMPLEXITY,       /* cognitive complexity / 15 */
+    AZR_INTRINSIC_EDIT_DISTANCE,    /* mean distance of syntax trees from the references */
+    AZR_INTRINSIC_HALSTEAD,         /* azr_shape_halstead */
+    AZR_INTRINSIC_ANSWER_DIVERSITY, /* of what a solver is asked for: input or output */
+    AZR_INTRINSIC_INPUT_DIVERSITY,  /* mean over the inputs */
+    AZR_INTRINSIC_OUTPUT_DIVERSITY, /* mean over the outputs */
+    AZR_N_INTRINSIC,
+} azr_intrinsic;
+
 /* One completion of it, and what became of it. */
 typedef struct azr_proposal_try {
     size_t prompt;
@@ -66,7 +80,8 @@ typedef struct azr_proposal_try {
     azr_strbuf detail;
     azr_task task; /* when VALID */
     size_t n_attempts, n_correct;
-    double success; /* sum over the attempts, each 0 to 1 */
+    double success;                    /* sum over the attempts, each 0 to 1 */
+    double intrinsic[AZR_N_INTRINSIC]; /* of a valid one; only those that are asked for */
     double reward;
     int64_t task_id; /* when stored */
 } azr_proposal_try;
@@ -138,6 +153,18 @@ void azr_solutions_deinit(azr_solutions *solutions);
 double azr_train__length_cost(const azr_config *config, size_t n_tokens, int64_t max_tokens);
 /* Whether answers to the prompt are learnt from, or tell only how hard a task is. */
 bool azr_train__learns_from(const azr_trainer *trainer, const azr_solver_prompt *prompt);
+
+/* --- intrinsic rewards ------------------------------------------------------------------------ */
+
+/* Whether that value is rewarded or logged for proposals of the kind. */
+bool azr_train__has_intrinsic(const azr_config *config, azr_kind kind, azr_intrinsic which);
+/* Fills the values of valid proposals that are asked for; the sandbox looks at their programs. */
+azr_status azr_train__measure(azr_trainer *trainer, azr_proposals *proposals, azr_error *error);
+/* The terms of a proposal's reward; returns how many there are. */
+size_t azr_train__terms(const azr_config *config, const azr_proposal_try *try,
+                        double terms[AZR_N_INTRINSIC]);
+/* Counts the inputs and outputs of all stored tasks. */
+azr_status azr_train__count_answers(azr_trainer *trainer, azr_error *error);
 
 /* --- learn ------------------------------------------------------------------------------------ */
 

@@ -190,17 +190,25 @@ static void test_pretrain_pred_steps(void **state)
     assert_true(tiny_run_metric(&tiny, "pretrain", 1, "actor/grad_norm") > 0.0);
 }
 
-/* Two runs of one step from the same seed; the second one has one more assignment. */
+/* Two runs of one step from the same seed; the second one has one more assignment. The first one is
+ * made again only when more is another one than the last time. */
 static void train_pair(const char *set, const char *more)
 {
-    const char *const plain[] = {"total_steps=1", "estimate_samples=12", more, NULL};
-    const char *const changed[] = {"total_steps=1", "estimate_samples=12", set, more, NULL};
+    static const char *last = "";
+    const char *const plain[] = {"total_steps=1", "estimate_samples=12", "batch_size=12", more,
+                                 NULL};
+    const char *const changed[] = {
+        "total_steps=1", "estimate_samples=12", "batch_size=12", set, more, NULL};
     char *paths[2] = {tiny_run_path(&tiny, "plain"), tiny_run_path(&tiny, "changed")};
+    bool again = last != more;
     for (size_t i = 0; i < 2; i++) {
-        azr_directory_remove(paths[i], NULL);
+        if (i > 0 || again)
+            azr_directory_remove(paths[i], NULL);
         azr_free(paths[i]);
     }
-    tiny_run_train(&tiny, "plain", false, plain);
+    if (again)
+        tiny_run_train(&tiny, "plain", false, plain);
+    last = more;
     tiny_run_train(&tiny, "changed", false, changed);
 }
 
@@ -226,7 +234,7 @@ static void test_rewards(void **state)
     (void)state;
     assert_other_rewards("propose_zero_reward=0", NULL, "proposer");
     assert_other_rewards("learnability=inverse", NULL, "proposer");
-    assert_other_rewards("learnability=variance", "batch_size=12", "proposer");
+    assert_other_rewards("learnability=variance", NULL, "proposer");
     assert_other_rewards("length_cost=0.5", NULL, "proposer");
     assert_other_rewards("length_cost=0.5", NULL, "solver");
     /* A response of the whole length pays it all. */
@@ -235,6 +243,20 @@ static void test_rewards(void **state)
                                  "(0.5, -1, -1.5)") ==
                 count("changed", "SELECT count(*) FROM attempts WHERE step = 1 AND role = 'solver' "
                                  "AND kind = 'deduction' AND n_tokens = 6"));
+}
+
+/* Multiplied, a term of 0 counts too: the tiny model's programs are not complex. */
+static void test_intrinsic_rewards(void **state)
+{
+    (void)state;
+    static const char *const sets[] = {"complexity_coef=1", "edit_distance_coef=1",
+                                       "halstead_coef=1", "answer_diversity_coef=1"};
+    for (size_t i = 0; i < 4; i++)
+        assert_other_rewards(sets[i], "intrinsic_combine=multiply", "proposer");
+    assert_other_rewards("answer_diversity_form=hierarchical", "answer_diversity_coef=0.5",
+                         "proposer");
+    assert_other_rewards("halstead_max=0.001", "halstead_coef=1", "proposer");
+    assert_other_rewards("intrinsic_combine=multiply", "answer_diversity_coef=0.4", "proposer");
 }
 
 /* The identity, which the tiny model knows, is right on one of three hidden pairs and three of all
@@ -424,6 +446,7 @@ int main(void)
         cmocka_unit_test(test_curriculum),
         cmocka_unit_test(test_pretrain_pred_steps),
         cmocka_unit_test(test_rewards),
+        cmocka_unit_test(test_intrinsic_rewards),
         cmocka_unit_test(test_induction_rewards),
         cmocka_unit_test(test_learning_rate),
         cmocka_unit_test(test_updates),

@@ -1,5 +1,6 @@
 /* learn.c: from episodes to new weights: advantages in six groups, mini-batches, micro-batches as
  * forests, policy gradient, optimizer steps. */
+#include "train/group_metrics.h"
 #include "train/micro_batch.h"
 
 #include "base/check.h"
@@ -305,6 +306,7 @@ static void add_update_metrics(const update *u, double n_tokens, double entropy_
     azr_metrics_add(metrics, u->rate, "actor/lr");
     azr_metrics_add(metrics, (double)u->n_updates, "actor/updates");
     azr_metrics_add(metrics, u->stats.mismatch, "actor/mismatch");
+    azr_metrics_add(metrics, u->stats.mismatch, "training/rollout_probs_diff_max");
     azr_metrics_add(metrics, n_tokens, "actor/response_tokens");
 }
 
@@ -385,6 +387,8 @@ azr_status azr_train__learn(azr_trainer *trainer, int64_t step, azr_episode *epi
         status = use_reference(trainer, episodes, n, error);
     if (status == AZR_OK)
         azr_train__whiten(config, &state, episodes, n);
+    if (status == AZR_OK)
+        azr_report_advantages(&trainer->metrics, episodes, n);
     for (int64_t epoch = 0; status == AZR_OK && epoch < config->epochs; epoch++)
         status = run_epoch(&u, epoch, episodes, n, error);
     episodes_end(episodes, n);

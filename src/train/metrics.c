@@ -50,7 +50,7 @@ double azr_metrics_get(const azr_metrics *metrics, const char *name)
 
 static bool depends_on_time(const char *name)
 {
-    return strncmp(name, "timing_s/", 9) == 0 || strncmp(name, "tokens_per_s/", 13) == 0;
+    return strncmp(name, "timing_", 7) == 0 || strncmp(name, "tokens_per_s/", 13) == 0;
 }
 
 azr_status azr_metrics_store(const azr_metrics *metrics, azr_buffer *buffer, int64_t step,

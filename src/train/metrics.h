@@ -6,7 +6,7 @@
 #include "azr/status.h"
 
 typedef struct azr_metric {
-    char name[64];
+    char name[96];
     double value;
 } azr_metric;
 
@@ -22,8 +22,8 @@ void azr_metrics_add(azr_metrics *metrics, double value, const char *name_format
     __attribute__((format(printf, 3, 4)));
 /* The value said under that name, or NaN. */
 double azr_metrics_get(const azr_metrics *metrics, const char *name);
-/* All rows of a step into run.db. Names under "timing_s/" and "tokens_per_s/" are left out: rows of
- * equal runs are equal. */
+/* All rows of a step into run.db. Names that begin with "timing_" or "tokens_per_s/" are left out:
+ * rows of equal runs are equal. */
 azr_status azr_metrics_store(const azr_metrics *metrics, azr_buffer *buffer, int64_t step,
                              azr_error *error);
 /* Appends one JSON line {"step": ..., "name": value, ...} to a file. */

@@ -200,6 +200,7 @@ static azr_status judge_proposals(azr_trainer *trainer, azr_proposals *proposals
         azr_exec_reply reply = {0};
         status = azr_executor_wait(trainer->executor, try->ticket, &reply, error);
         if (status == AZR_OK) {
+            azr_train__count_runs(trainer, &reply);
             try->verdict = azr_proposal_judge(&try->proposal, &reply, trainer->limits, &try->task,
                                               &try->detail);
             if (try->verdict == AZR_VERDICT_INTERNAL)

@@ -226,6 +226,7 @@ static azr_status judge_answers(azr_trainer *trainer, azr_solutions *solutions, 
             status = azr_executor_wait(trainer->executor, try->ticket, &reply, error);
         if (status != AZR_OK)
             break;
+        azr_train__count_runs(trainer, &reply);
         try->verdict = azr_answer_judge(prompt->task, &try->answer, try->submitted ? &reply : NULL,
                                         &try->accuracy, &try->detail);
         azr_exec_reply_deinit(&reply);

@@ -250,11 +250,30 @@ static azr_status store_step(azr_trainer *trainer, int64_t step, azr_proposals *
     return status;
 }
 
-static double lap(azr_trainer *trainer, double since, const char *phase)
+void azr_train__count_runs(azr_trainer *trainer, const azr_exec_reply *reply)
 {
-    double now = azr_clock_seconds();
-    azr_metrics_add(&trainer->metrics, now - since, "timing_s/%s", phase);
-    return now;
+    for (size_t i = 0; i < reply->n_runs; i++)
+        trainer->n_runs[reply->runs[i].status]++;
+}
+
+/* Where a phase began. */
+typedef struct phase_start {
+    double seconds;
+    int64_t n_tokens;
+} phase_start;
+
+/* Says what the phase took, and begins the next. */
+static void end_phase(azr_trainer *trainer, phase_start *start, const char *phase)
+{
+    double seconds = azr_clock_seconds() - start->seconds;
+    int64_t n_tokens = trainer->n_tokens - start->n_tokens;
+    azr_metrics_add(&trainer->metrics, seconds, "timing_s/%s", phase);
+    if (n_tokens > 0) {
+        azr_metrics_add(&trainer->metrics, (double)n_tokens, "tokens/%s", phase);
+        azr_metrics_add(&trainer->metrics, 1000.0 * seconds / (double)n_tokens,
+                        "timing_per_token_ms/%s", phase);
+    }
+    *start = (phase_start){azr_clock_seconds(), trainer->n_tokens};
 }
 
 static azr_status run_step(azr_trainer *trainer, int64_t step, azr_error *error)
@@ -268,16 +287,19 @@ static azr_status run_step(azr_trainer *trainer, int64_t step, azr_error *error)
                                      : 0;
     azr_metrics_reset(&trainer->metrics);
     trainer->n_tokens = 0;
-    double started = azr_clock_seconds(), at = started;
+    memset(trainer->n_runs, 0, sizeof trainer->n_runs);
+    double started = azr_clock_seconds();
+    phase_start phase = {.seconds = started};
     azr_status status = azr_train__count_answers(trainer, error);
     if (status == AZR_OK)
         status = azr_train__propose(trainer, &plan, &proposals, error);
-    at = lap(trainer, at, "propose");
+    end_phase(trainer, &phase, "propose");
     if (status == AZR_OK)
         status = azr_train__solve(trainer, step, &proposals, &solutions, error);
-    at = lap(trainer, at, "solve");
+    end_phase(trainer, &phase, "solve");
     if (status == AZR_OK)
         status = azr_train__measure(trainer, &proposals, error);
+    end_phase(trainer, &phase, "reward_fn");
     if (status == AZR_OK) {
         size_t n = 0;
         reward_proposals(trainer, &proposals);
@@ -285,7 +307,7 @@ static azr_status run_step(azr_trainer *trainer, int64_t step, azr_error *error)
         status = azr_train__learn(trainer, step, episodes, n, error);
         azr_free(episodes);
     }
-    lap(trainer, at, "update_actor");
+    end_phase(trainer, &phase, "update_actor");
     if (status == AZR_OK)
         status = store_step(trainer, step, &proposals, &solutions, started, error);
     azr_proposals_deinit(&proposals);

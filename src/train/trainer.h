@@ -41,8 +41,12 @@ struct azr_trainer {
     int64_t step;      /* last finished; -1: not seeded yet */
     int64_t last_kept; /* step of the newest checkpoint, -1: none */
     char *metrics_path;
-    int64_t n_tokens; /* through the model in this step, for tokens/s */
+    int64_t n_tokens;                    /* through the model in this step, for tokens/s */
+    int64_t n_runs[AZR_N_EXEC_STATUSES]; /* of programs in this step, by how they ended */
 };
+
+/* Counts a reply's runs in n_runs. */
+void azr_train__count_runs(azr_trainer *trainer, const azr_exec_reply *reply);
 
 /* --- propose ---------------------------------------------------------------------------------- */
 

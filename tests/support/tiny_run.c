@@ -224,7 +224,7 @@ static char *stable_metrics(const tiny_run *tiny, const char *run)
         assert_non_null(object);
         json_object_foreach_safe(object, next, key, value)
         {
-            if (strncmp(key, "timing_s/", 9) == 0 || strncmp(key, "tokens_per_s/", 13) == 0)
+            if (strncmp(key, "timing_", 7) == 0 || strncmp(key, "tokens_per_s/", 13) == 0)
                 json_object_del(object, key);
         }
         char *again = json_dumps(object, JSON_SORT_KEYS | JSON_REAL_PRECISION(9));

@@ -14,6 +14,11 @@ typedef enum azr_config_dtype {
     AZR_CONFIG_DTYPE_F32,
     AZR_CONFIG_DTYPE_BF16
 } azr_config_dtype; /* same order as azr_dtype */
+typedef enum azr_recompute {
+    AZR_RECOMPUTE_AUTO,
+    AZR_RECOMPUTE_FALSE,
+    AZR_RECOMPUTE_TRUE
+} azr_recompute;
 typedef enum azr_advantage { AZR_ADVANTAGE_TOKEN, AZR_ADVANTAGE_SEQUENCE } azr_advantage;
 typedef enum azr_loss_mean {
     AZR_LOSS_MEAN_TOKEN,
@@ -146,6 +151,7 @@ typedef struct azr_config {
     int64_t streams;                         /* 64: sequences decoded together */
     int64_t kv_tokens;          /* 0 = as many as one rollout can need; tokens of KV cache */
     int64_t micro_batch_tokens; /* 2048: tokens that go forward and backward together */
+    azr_recompute recompute;    /* auto */
     int64_t memory_limit_mb;    /* 0 = what is free */
     int64_t exec_workers;       /* 0 = one per core */
     int64_t exec_cpu_ms, exec_wall_ms, exec_memory_mb, exec_result_bytes; /* 1000 5000 256 2000 */

@@ -66,6 +66,13 @@ void azr_linear_backward_input(const azr_linear *linear, int64_t n_rows, const f
 /* dw [n_out, n_in] += dyᵀ x. */
 void azr_linear_backward_weight(const azr_linear *linear, int64_t n_rows, const float *x,
                                 const float *dy, float *dw);
+/* Both of them, the same bits, with dy rounded to bf16 once. dx must not overlap dy or x. */
+void azr_linear_backward(const azr_linear *linear, int64_t n_rows, const float *x, const float *dy,
+                         float *dx, float *dw);
+/* Gives the packed copies of W back; what needs one next makes it again from W as it is then. */
+void azr_linear_release(azr_linear *linear);
+/* At most so much memory do products of n_rows rows take besides (shared by all layers). */
+size_t azr_linear_scratch_bytes(int64_t n_rows, int64_t n_out, int64_t n_in, azr_dtype dtype);
 /* Start-up self-check: one random row repeated to several row counts (1 to 1024) must give the same
  * bits in every row of forward; also with 1 and with the set number of threads. AZR_ERROR_NUMERIC
  * names shape and row count otherwise. */

@@ -79,6 +79,10 @@ void azr_model_refresh(azr_model *model);
 /* Gradients, same layout; NULL before azr_model_enable_training. */
 float *azr_model_gradients(azr_model *model);
 azr_status azr_model_enable_training(azr_model *model, azr_error *error);
+/* true: azr_model_forward keeps only each layer's input, and azr_model_backward makes the rest
+ * again, layer by layer, the packed copies of weights included: a third more work, a fraction of
+ * the memory, the same bits. Not between a forward and its backward. At first false. */
+void azr_model_set_recompute(azr_model *model, bool recompute);
 /* model.safetensors (f32) and config.json into an existing folder; transformers loads them. */
 azr_status azr_model_save(const azr_model *model, const char *folder, azr_error *error);
 /* Start-up self-check of the row-block rule for all matrix shapes of this model. */
@@ -90,11 +94,13 @@ typedef struct azr_model_memory {
     size_t compute;     /* bf16 or packed copies */
     size_t gradients;   /* f32 */
     size_t kv;          /* KV cache of kv_tokens */
-    size_t activations; /* forward + backward of micro_batch_tokens with n_targets targets */
-    size_t scratch;     /* decode of `streams` rows, blocks of logits */
+    size_t activations; /* forward + backward of micro_batch_tokens */
+    size_t scoring;     /* azr_model_score of micro_batch_tokens */
+    size_t scratch;     /* decode of `streams` rows, blocks of logits, rows of products */
 } azr_model_memory;
+/* streams 0: the model does not decode. recompute: as azr_model_set_recompute. */
 azr_model_memory azr_model_plan(const azr_model_shape *shape, azr_dtype dtype, int64_t kv_tokens,
-                                int64_t streams, int64_t micro_batch_tokens);
+                                int64_t streams, int64_t micro_batch_tokens, bool recompute);
 
 /* --- a batch: forward and backward ------------------------------------------------------------ */
 

@@ -45,6 +45,8 @@ typedef struct bench_results {
     bench_result results[BENCH_RESULTS];
     size_t n;
     double sharing; /* how many times as fast sharing made training; 0: not measured */
+    size_t planned_bytes, peak_bytes; /* of training; 0: not measured */
+    bool recompute;
 } bench_results;
 
 /* Keeps the better figures when measured again. */
@@ -85,6 +87,8 @@ azr_status azr_bench__passes_create(const bench_sequence *sequences, size_t n, b
                                     float temperature, size_t max_tokens, bench_passes *out_passes,
                                     azr_error *error);
 void azr_bench__passes_destroy(bench_passes *passes);
+/* Tokens of the largest pass. */
+int64_t azr_bench__passes_room(const bench_passes *passes);
 /* GFLOP of the matrix products of learning from them. */
 double azr_bench__passes_work(const bench_passes *passes, const bench_limit *limit);
 

@@ -120,6 +120,14 @@ void azr_bench__passes_destroy(bench_passes *passes)
     *passes = (bench_passes){0};
 }
 
+int64_t azr_bench__passes_room(const bench_passes *passes)
+{
+    int64_t n = 0;
+    for (size_t i = 0; i < passes->n; i++)
+        n = passes->passes[i].forest.n_tokens > n ? passes->passes[i].forest.n_tokens : n;
+    return n;
+}
+
 double azr_bench__passes_work(const bench_passes *passes, const bench_limit *limit)
 {
     return 6e-9 * (limit->layer_parameters * passes->n_tokens +

@@ -79,23 +79,46 @@ static azr_status train_step(azr_model *model, bench_passes *passes, float *mome
     return AZR_OK;
 }
 
+/* What a step will take, and whether it recomputes: as the config says, and for auto where it would
+ * not fit otherwise. */
+static void plan_memory(const bench_options *o, azr_model *model, int64_t n_tokens,
+                        bench_results *out)
+{
+    azr_recompute wish = o->settings.config.recompute;
+    size_t limit = o->settings.config.memory_limit_mb > 0
+                       ? (size_t)o->settings.config.memory_limit_mb << 20
+                       : azr_memory_available();
+    for (int recompute = wish == AZR_RECOMPUTE_TRUE; recompute < 2; recompute++) {
+        azr_model_memory m = azr_model_plan(azr_model_get_shape(model), azr_model_dtype(model), 0,
+                                            0, n_tokens, recompute);
+        out->recompute = recompute;
+        out->planned_bytes = AZR_MEMORY_PROGRAM + 3 * m.weights + m.compute + m.gradients +
+                             m.activations + m.scratch;
+        if (wish == AZR_RECOMPUTE_FALSE || out->planned_bytes <= limit)
+            break;
+    }
+    azr_model_set_recompute(model, out->recompute);
+}
+
 /* The best of n_repeats steps. One more comes before them: it makes what later ones find made. */
 static azr_status measure(const bench_options *o, azr_model *model, const bench_texts *texts,
-                          bool share, const bench_limit *limit, float *moments,
-                          bench_result *result, azr_error *error)
+                          bool share, const bench_limit *limit, float *moments, bench_results *out,
+                          azr_error *error)
 {
     bench_passes passes = {0};
     bench_times best = {0}, times;
     size_t max_tokens = (size_t)o->settings.config.micro_batch_tokens;
     azr_status status =
         azr_bench__passes_create(texts->sequences, texts->n, share, 1, max_tokens, &passes, error);
+    if (status == AZR_OK && share)
+        plan_memory(o, model, azr_bench__passes_room(&passes), out);
     for (int64_t i = 0; status == AZR_OK && i <= o->n_repeats; i++) {
         status = train_step(model, &passes, moments, i + 1, &times, error);
         if (status == AZR_OK && i > 0 && (i == 1 || sum_times(&times) < sum_times(&best)))
             best = times;
     }
     if (status == AZR_OK)
-        *result = (bench_result){
+        out->results[out->n++] = (bench_result){
             .name = share ? "train" : "unshared",
             .n_tokens = passes.n_tokens,
             .work = azr_bench__passes_work(&passes, limit),
@@ -120,9 +143,12 @@ azr_status azr_bench__train(const bench_options *o, azr_model *model, const benc
     if (status == AZR_OK)
         status = texts_create(o, model, &texts, error);
     if (status == AZR_OK)
-        status = measure(o, model, &texts, true, limit, moments, &out->results[out->n++], error);
+        status = measure(o, model, &texts, true, limit, moments, out, error);
+    if (status == AZR_OK)
+        out->peak_bytes = azr_memory_peak();
+    if (status == AZR_OK && o->unshared)
+        status = measure(o, model, &texts, false, limit, moments, out, error);
     if (status == AZR_OK && o->unshared) {
-        status = measure(o, model, &texts, false, limit, moments, &out->results[out->n++], error);
         out->sharing = out->results[out->n - 1].seconds / out->results[out->n - 2].seconds;
     }
     azr_free(texts.tokens);

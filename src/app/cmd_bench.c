@@ -25,6 +25,24 @@ static azr_status check_lengths(const bench_options *o, const azr_model_shape *s
     return AZR_OK;
 }
 
+static void print_extras(const bench_results *r, bool json)
+{
+    double gib = 1 << 30;
+    if (r->sharing > 0 && json)
+        azr_json_line(json_pack("{s:s, s:f}", "bench", "sharing", "speedup", r->sharing));
+    else if (r->sharing > 0)
+        printf("sharing    %.2f times as fast as the same answers with a prompt each\n",
+               r->sharing);
+    if (r->planned_bytes > 0 && json)
+        azr_json_line(json_pack("{s:s, s:I, s:I, s:b}", "bench", "memory", "planned_bytes",
+                                (json_int_t)r->planned_bytes, "peak_bytes",
+                                (json_int_t)r->peak_bytes, "recompute", (int)r->recompute));
+    else if (r->planned_bytes > 0)
+        printf("memory     %.2f GiB planned%s, %.2f GiB at the peak\n",
+               (double)r->planned_bytes / gib, r->recompute ? ", with recomputing" : "",
+               (double)r->peak_bytes / gib);
+}
+
 static azr_status run_bench(const bench_options *o, const char *what, azr_error *error)
 {
     const azr_config *config = &o->settings.config;
@@ -59,11 +77,7 @@ static azr_status run_bench(const bench_options *o, const char *what, azr_error 
     azr_bench__print_limit(&limit, o->json);
     for (size_t i = 0; i < results.n; i++)
         azr_bench__print_result(&limit, &results.results[i], o->json);
-    if (results.sharing > 0 && o->json)
-        azr_json_line(json_pack("{s:s, s:f}", "bench", "sharing", "speedup", results.sharing));
-    else if (results.sharing > 0)
-        printf("sharing    %.2f times as fast as the same answers with a prompt each\n",
-               results.sharing);
+    print_extras(&results, o->json);
     return status;
 }
 

@@ -95,7 +95,7 @@ azr_status azr_engine_rollout_options(const azr_engine *engine, const azr_config
     enum { SOME_TOKENS = 1024 };
     azr_model_memory memory =
         azr_model_plan(azr_model_get_shape(engine->model), azr_model_dtype(engine->model),
-                       SOME_TOKENS, config->streams, SOME_TOKENS);
+                       SOME_TOKENS, config->streams, SOME_TOKENS, false);
     int64_t fit = (int64_t)(azr_memory_available() / 2 / (memory.kv / SOME_TOKENS + 1));
     int64_t n_streams =
         (int64_t)n_sequences < config->streams ? (int64_t)n_sequences : config->streams;

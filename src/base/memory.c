@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -108,6 +109,17 @@ size_t azr_memory_available(void)
     if (limit != (size_t)-1 && used != (size_t)-1 && limit - used < bytes && limit > used)
         bytes = limit - used;
     return bytes;
+}
+
+void azr_memory_trim(void)
+{
+    malloc_trim(0);
+}
+
+size_t azr_memory_peak(void)
+{
+    size_t kilobytes = read_number("/proc/self/status", "VmHWM:");
+    return kilobytes == (size_t)-1 ? 0 : kilobytes * 1024;
 }
 
 /* --- arena ------------------------------------------------------------------------------------ */

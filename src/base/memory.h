@@ -23,6 +23,12 @@ char *azr_copy_text(const char *text, size_t size);
 bool azr_multiply_sizes(size_t a, size_t b, size_t *out);
 /* Bytes of physical memory that are free for this process now (MemAvailable, cgroup limits). */
 size_t azr_memory_available(void);
+/* Gives what was freed back to the system, as far as it is whole pages. */
+void azr_memory_trim(void);
+/* The most physical memory that this process has held, in bytes (VmHWM); 0 where unknown. */
+size_t azr_memory_peak(void);
+/* Measured: what azr's code and tables, oneDNN's and those of the other libraries take of it. */
+enum { AZR_MEMORY_PROGRAM = 64 << 20 };
 
 /* Tests: let the n-th azr_try_* call from now on fail (0 = never). */
 void azr_memory_fail_at(size_t n);

@@ -170,6 +170,10 @@ const azr_config_option azr_config__options[] = {
     CHOICE(kl_estimator, "k3", "how it is measured on one token", "k1", "abs", "k2", "k3"),
     TEXT(reference_model, "", "folder or file of the frozen model; empty: model"),
     INTEGER(micro_batch_tokens, "2048", 16, 1e8, "tokens", "that go forward and backward together"),
+    CHOICE(recompute, "auto",
+           "keep each layer's input only and make the rest again for backward: less memory, "
+           "a quarter slower, the same bits; auto: where memory is short",
+           "auto", "false", "true"),
 
     /* the run */
     INTEGER(checkpoint_every, "10", 1, 1e9, "steps", "between checkpoints"),

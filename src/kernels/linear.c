@@ -90,6 +90,16 @@ void azr_linear_destroy(azr_linear *linear)
     azr_free(linear);
 }
 
+void azr_linear_release(azr_linear *linear)
+{
+    azr_dnnl__lock();
+    for (int i = 0; i < 2; i++) {
+        azr_dnnl__pack_destroy(linear->packs[i]);
+        linear->packs[i] = NULL;
+    }
+    azr_dnnl__unlock();
+}
+
 void azr_linear_refresh(azr_linear *linear)
 {
     azr_dnnl__lock();
@@ -169,7 +179,7 @@ static const void *prepare_rows(int i, azr_dtype dtype, int64_t n_rows, int64_t 
 }
 
 /* The weights as products of this kind take them. Only training pays for those of backward_input:
- * they are made at its first. */
+ * they are made at its first; and what was released is made again. */
 static const void *weights_for(azr_linear *linear, azr_product_op op)
 {
     if (!azr_dnnl__packs_weights(linear->dtype, op))
@@ -181,6 +191,19 @@ static const void *weights_for(azr_linear *linear, azr_product_op op)
         azr_dnnl__pack_refresh(linear->packs[op]);
     }
     return azr_dnnl__pack_bytes(linear->packs[op]);
+}
+
+/* One product of n_rows rows of n_x numbers, with the scratch that oneDNN needs where the rule
+ * fills rows up. */
+static void run_block(const azr_linear *linear, azr_product_key *key, int64_t n_rows,
+                      const void *rows, const void *w, float *y)
+{
+    int64_t n_y = key->op == AZR_PRODUCT_FORWARD ? linear->n_out : linear->n_in;
+    size_t n_filled = (size_t)(key->n_rows * n_y);
+    float *result = key->n_rows == n_rows ? y : scratch_of(1, n_filled * sizeof(float));
+    azr_dnnl__product_run(key, rows, w, result);
+    if (result != y)
+        memcpy(y, result, (size_t)(n_rows * n_y) * sizeof(float));
 }
 
 /* y = x W or x Wᵀ, block by block. */
@@ -196,12 +219,7 @@ static void run_rows(const azr_linear *linear, azr_product_op op, int64_t n_rows
     while (n_rows > 0) {
         int64_t n = next_block(n_rows);
         key.n_rows = fill_up(n, rows_rule.fill_rows);
-        const void *rows = prepare_rows(0, linear->dtype, n, key.n_rows, n_x, x);
-        size_t n_filled = (size_t)(key.n_rows * n_y);
-        float *result = key.n_rows == n ? y : scratch_of(1, n_filled * sizeof(float));
-        azr_dnnl__product_run(&key, rows, w, result);
-        if (result != y)
-            memcpy(y, result, (size_t)(n * n_y) * sizeof(float));
+        run_block(linear, &key, n, prepare_rows(0, linear->dtype, n, key.n_rows, n_x, x), w, y);
         n_rows -= n;
         x += n * n_x;
         y += n * n_y;
@@ -219,21 +237,67 @@ void azr_linear_backward_input(const azr_linear *linear, int64_t n_rows, const f
     run_rows(linear, AZR_PRODUCT_BACKWARD_INPUT, n_rows, dy, dx);
 }
 
+/* Rows of a weight gradient that are summed at a time, and what they are filled up to. */
+enum { WEIGHT_BLOCK = 1024, WEIGHT_FILL = 64 };
+
+/* One block of a weight gradient; returns its rows of dy as oneDNN saw them. */
+static const void *run_weight_block(const azr_linear *linear, int64_t n, const float *x,
+                                    const float *dy, float *dw)
+{
+    azr_product_key key = product_key(linear, AZR_PRODUCT_BACKWARD_WEIGHT, fill_up(n, WEIGHT_FILL));
+    const void *x_rows = prepare_rows(0, linear->dtype, n, key.n_rows, linear->n_in, x);
+    const void *dy_rows = prepare_rows(1, linear->dtype, n, key.n_rows, linear->n_out, dy);
+    azr_dnnl__product_run(&key, dy_rows, x_rows, dw);
+    return dy_rows;
+}
+
 void azr_linear_backward_weight(const azr_linear *linear, int64_t n_rows, const float *x,
                                 const float *dy, float *dw)
 {
-    enum { BLOCK = 1024, FILL = 64 };
-    azr_product_key key = product_key(linear, AZR_PRODUCT_BACKWARD_WEIGHT, 0);
     azr_dnnl__lock();
-    while (n_rows > 0) {
-        int64_t n = n_rows < BLOCK ? n_rows : BLOCK;
-        key.n_rows = fill_up(n, FILL);
-        const void *x_rows = prepare_rows(0, linear->dtype, n, key.n_rows, linear->n_in, x);
-        const void *dy_rows = prepare_rows(1, linear->dtype, n, key.n_rows, linear->n_out, dy);
-        azr_dnnl__product_run(&key, dy_rows, x_rows, dw);
-        n_rows -= n;
-        x += n * linear->n_in;
-        dy += n * linear->n_out;
+    for (int64_t at = 0; at < n_rows; at += WEIGHT_BLOCK) {
+        int64_t n = n_rows - at < WEIGHT_BLOCK ? n_rows - at : WEIGHT_BLOCK;
+        run_weight_block(linear, n, x + at * linear->n_in, dy + at * linear->n_out, dw);
     }
     azr_dnnl__unlock();
+}
+
+/* dx of n rows of dy that are bf16 already, in the blocks of run_rows. */
+static void run_rounded_rows(const azr_linear *linear, int64_t n_rows, const uint16_t *dy,
+                             const void *w, float *dx)
+{
+    azr_product_key key = product_key(linear, AZR_PRODUCT_BACKWARD_INPUT, 0);
+    while (n_rows > 0) {
+        key.n_rows = next_block(n_rows);
+        run_block(linear, &key, key.n_rows, dy, w, dx);
+        n_rows -= key.n_rows;
+        dy += key.n_rows * linear->n_out;
+        dx += key.n_rows * linear->n_in;
+    }
+}
+
+void azr_linear_backward(const azr_linear *linear, int64_t n_rows, const float *x, const float *dy,
+                         float *dx, float *dw)
+{
+    if (linear->dtype != AZR_DTYPE_BF16 || rows_rule.block_rows != WEIGHT_BLOCK) {
+        azr_linear_backward_weight(linear, n_rows, x, dy, dw);
+        azr_linear_backward_input(linear, n_rows, dy, dx);
+        return;
+    }
+    azr_dnnl__lock();
+    const void *w = weights_for((azr_linear *)linear, AZR_PRODUCT_BACKWARD_INPUT);
+    for (int64_t at = 0; at < n_rows; at += WEIGHT_BLOCK) {
+        int64_t n = n_rows - at < WEIGHT_BLOCK ? n_rows - at : WEIGHT_BLOCK;
+        const void *rounded =
+            run_weight_block(linear, n, x + at * linear->n_in, dy + at * linear->n_out, dw);
+        run_rounded_rows(linear, n, rounded, w, dx + at * linear->n_in);
+    }
+    azr_dnnl__unlock();
+}
+
+size_t azr_linear_scratch_bytes(int64_t n_rows, int64_t n_out, int64_t n_in, azr_dtype dtype)
+{
+    bool bf16 = dtype == AZR_DTYPE_BF16 || (dtype == AZR_DTYPE_AUTO && azr_kernels_have_bf16());
+    int64_t n = n_rows < WEIGHT_BLOCK ? fill_up(n_rows, WEIGHT_FILL) : WEIGHT_BLOCK;
+    return (size_t)(n * (n_in + n_out)) * (bf16 ? sizeof(uint16_t) : sizeof(float));
 }

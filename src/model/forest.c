@@ -179,7 +179,7 @@ azr_status azr_model__rows_from_batch(const azr_model *model, const azr_batch *b
         base.dk = gradients->dqkv + n_q;
         base.dv = gradients->dqkv + n_q + n_kv;
     }
-    rows->span_step = space->keeps ? space->capacity * w : 0;
+    rows->span_step = space->keep == KEEP_ALL ? space->capacity * w : 0;
     fill_rows(model, batch, places, &base, chain, rows);
 done:
     azr_free(places);

@@ -34,14 +34,15 @@ static void store_keys(const azr_model_shape *s, const azr_model__rows *rows, in
 
 /* mid = x + attention(norm(x)) */
 static void attend(const azr_model *model, const azr_model__rows *rows, int64_t i_layer,
-                   const azr_model__space *space, int64_t i_kept)
+                   const azr_model__space *space)
 {
     const azr_model_shape *s = &model->shape;
     const azr_model__layer *layer = &model->layers[i_layer];
     const float *weights = model->weights;
     int64_t n = rows->n_rows, d = s->d_model, e = s->d_head, w = azr_model__qkv_width(s);
-    int64_t kept = i_kept * space->capacity, n_q = s->n_heads * e;
-    float *x = space->x + kept * d, *mid = space->mid + kept * d, *qkv = space->qkv + kept * w;
+    int64_t kept = azr_model__slot_of(space, i_layer) * space->capacity, n_q = s->n_heads * e;
+    float *x = azr_model__layer_input(s, space, i_layer);
+    float *mid = space->mid + kept * d, *qkv = space->qkv + kept * w;
     float *attention = space->attention + kept * n_q;
     azr_attention_shape shape = {s->n_heads, s->n_kv_heads, e, 1 / sqrtf((float)e)};
 
@@ -64,37 +65,59 @@ static void attend(const azr_model *model, const azr_model__rows *rows, int64_t 
     azr_add(n * d, x, mid);
 }
 
-/* next = mid + mlp(norm(mid)) */
-static void feed_forward(const azr_model *model, int64_t n, int64_t i_layer,
-                         const azr_model__space *space, int64_t i_kept, float *next)
+/* gate_up of rows [begin, begin + n). Returns where it lies. */
+static float *open_gates(const azr_model *model, int64_t begin, int64_t n, int64_t i_layer,
+                         const azr_model__space *space)
 {
     const azr_model_shape *s = &model->shape;
     const azr_model__layer *layer = &model->layers[i_layer];
-    int64_t d = s->d_model, kept = i_kept * space->capacity;
-    float *mid = space->mid + kept * d, *gate_up = space->gate_up + kept * 2 * s->d_ff;
+    int64_t d = s->d_model, slot = azr_model__slot_of(space, i_layer);
+    int64_t first = slot * space->wide_rows + (begin < space->wide_rows ? begin : 0);
+    const float *mid = space->mid + (slot * space->capacity + begin) * d;
+    float *gate_up = space->gate_up + first * 2 * s->d_ff;
     azr_rmsnorm_forward(n, d, s->norm_eps, mid, d, model->weights + layer->at[ROLE_MLP_NORM],
                         space->norm, d);
     azr_linear_forward(layer->gate_up, n, space->norm, gate_up);
-    azr_swiglu_forward(n, s->d_ff, gate_up, space->gated);
-    azr_linear_forward(layer->down, n, space->gated, next);
-    azr_add(n * d, mid, next);
+    return gate_up;
+}
+
+/* next = mid + mlp(norm(mid)), as many rows at a time as there is room for. */
+static void feed_forward(const azr_model *model, int64_t n_rows, int64_t i_layer,
+                         const azr_model__space *space, float *next)
+{
+    const azr_model_shape *s = &model->shape;
+    int64_t d = s->d_model;
+    const float *mid =
+        space->mid + azr_model__slot_of(space, i_layer) * space->capacity * s->d_model;
+    for (int64_t i = 0; i < n_rows; i += space->wide_rows) {
+        int64_t n = n_rows - i < space->wide_rows ? n_rows - i : space->wide_rows;
+        const float *gate_up = open_gates(model, i, n, i_layer, space);
+        azr_swiglu_forward(n, s->d_ff, gate_up, space->gated);
+        azr_linear_forward(model->layers[i_layer].down, n, space->gated, next + i * d);
+        azr_add(n * d, mid + i * d, next + i * d);
+    }
 }
 
 float *azr_model__forward_rows(azr_model *model, azr_model__rows *rows, azr_model__space *space)
 {
     const azr_model_shape *s = &model->shape;
-    float *x = space->x;
     azr_embedding_forward(rows->n_rows, s->d_model, model->weights + model->at_embedding,
-                          rows->tokens, x);
+                          rows->tokens, space->x);
     for (int64_t l = 0; l < s->n_layers; l++) {
-        int64_t i_kept = space->keeps ? l : 0;
         for (int64_t i = 0; l > 0 && i < rows->n_spans; i++) {
             rows->spans[i].k += rows->span_step;
             rows->spans[i].v += rows->span_step;
         }
-        attend(model, rows, l, space, i_kept);
-        x = space->x + (space->keeps ? l + 1 : 0) * space->capacity * s->d_model;
-        feed_forward(model, rows->n_rows, l, space, i_kept, x);
+        attend(model, rows, l, space);
+        feed_forward(model, rows->n_rows, l, space, azr_model__layer_input(s, space, l + 1));
+        if (space->keep == KEEP_INPUTS)
+            azr_model__release_layer(model, l);
     }
-    return x;
+    return azr_model__layer_input(s, space, s->n_layers);
+}
+
+void azr_model__recompute_layer(azr_model *model, int64_t i_layer)
+{
+    attend(model, &model->kept_rows, i_layer, &model->kept);
+    open_gates(model, 0, model->kept_rows.n_rows, i_layer, &model->kept);
 }

@@ -208,9 +208,8 @@ static void differentiate_block(azr_model *model, const azr_batch *batch, const 
     for (int64_t i = 0; i < n; i++)
         differentiate_row(batch, p, begin + i, n_vocab, space->logits + i * n_vocab, dlogprobs,
                           dentropies);
-    azr_linear_backward_weight(model->head, n, space->states, space->logits,
-                               model->gradients + model->at_head);
-    azr_linear_backward_input(model->head, n, space->logits, space->dstates);
+    azr_linear_backward(model->head, n, space->states, space->logits, space->dstates,
+                        model->gradients + model->at_head);
     azr_rmsnorm_backward(n, d, model->shape.norm_eps, space->raw, d,
                          model->weights + model->at_final_norm, space->dstates, d, space->dstates,
                          d, false, model->gradients + model->at_final_norm);
@@ -220,17 +219,28 @@ static void differentiate_block(azr_model *model, const azr_batch *batch, const 
 
 /* --- a batch ---------------------------------------------------------------------------------- */
 
+/* The packed weights that decoding left: they and the activations shall not meet. */
+static void release_layers(azr_model *model)
+{
+    for (int64_t l = 0; l < model->shape.n_layers; l++)
+        azr_model__release_layer(model, l);
+    azr_memory_trim();
+}
+
 /* The checked batch as rows of a pass, and memory for it. keep: into model->kept, for backward. */
 static azr_status prepare_batch(azr_model *model, const azr_batch *batch, bool keep, int64_t n_rows,
                                 azr_error *error)
 {
     const azr_model_shape *s = &model->shape;
+    azr_model__keep what = !keep ? KEEP_NOTHING : model->recompute ? KEEP_INPUTS : KEEP_ALL;
     azr_model__space *space = keep ? &model->kept : &model->passing;
     azr_model__rows *rows = keep ? &model->kept_rows : &model->rows;
     azr_model__gradient_space *gradients = keep ? &model->gradient_space : NULL;
     int64_t n_room = !keep && n_rows < AZR_MODEL__PREFILL_ROWS ? AZR_MODEL__PREFILL_ROWS : n_rows;
     int32_t last_position = 0;
-    azr_status status = azr_model__space_ensure(s, keep, n_room, space, error);
+    if (what == KEEP_INPUTS)
+        release_layers(model);
+    azr_status status = azr_model__space_ensure(s, what, n_room, space, error);
     if (status == AZR_OK && keep)
         status = azr_model__gradient_space_ensure(s, n_rows, gradients, error);
     if (status == AZR_OK)
@@ -288,13 +298,15 @@ azr_status azr_model_backward(azr_model *model, const azr_batch *batch, const fl
     status = find_predictions(batch, n_rows, dlogprobs, dentropies, &p, error);
     if (status != AZR_OK || p.n == 0)
         goto done;
-    const float *x = model->kept.x + model->shape.n_layers * model->kept.capacity * d;
+    const float *x = azr_model__layer_input(&model->shape, &model->kept, model->shape.n_layers);
     memset(model->gradient_space.dx, 0, (size_t)(n_rows * d) * sizeof(float));
     for (int64_t i = 0; i < p.n; i += AZR_MODEL__HEAD_ROWS) {
         int64_t n = block_rows(i, p.n);
         compute_block(model, &p, i, n, x);
         differentiate_block(model, batch, &p, i, n, dlogprobs, dentropies);
     }
+    if (model->kept.keep == KEEP_INPUTS)
+        azr_linear_release(model->head);
     azr_model__backward_rows(model);
     model->has_kept = false; /* the gradient of gate_up lies where gate_up lay */
 done:

@@ -337,7 +337,7 @@ static azr_status ensure_room(azr_kv *kv, const azr_extension *extensions, size_
     /* A long prefill goes in pieces; a step of many streams stays whole. */
     int64_t n_room = (int64_t)n > AZR_MODEL__PREFILL_ROWS ? (int64_t)n : AZR_MODEL__PREFILL_ROWS;
     azr_status status =
-        azr_model__space_ensure(&model->shape, false, n_room, &model->passing, error);
+        azr_model__space_ensure(&model->shape, KEEP_NOTHING, n_room, &model->passing, error);
     if (status == AZR_OK)
         status = azr_model__rows_resize(&model->rows, n_rows < n_room ? n_rows : n_room,
                                         (int64_t)n + 1, n_spans, error);

@@ -211,6 +211,21 @@ azr_status azr_model_enable_training(azr_model *model, azr_error *error)
                          (double)model->layout.n_weights / 1e6);
 }
 
+void azr_model_set_recompute(azr_model *model, bool recompute)
+{
+    AZR_CHECK(!model->has_kept);
+    model->recompute = recompute;
+}
+
+void azr_model__release_layer(azr_model *model, int64_t i_layer)
+{
+    azr_model__layer *layer = &model->layers[i_layer];
+    azr_linear_release(layer->qkv);
+    azr_linear_release(layer->out);
+    azr_linear_release(layer->gate_up);
+    azr_linear_release(layer->down);
+}
+
 /* --- what a model says of itself -------------------------------------------------------------- */
 
 const azr_model_shape *azr_model_get_shape(const azr_model *model)

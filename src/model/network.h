@@ -111,13 +111,19 @@ void azr_model__rows_deinit(azr_model__rows *rows);
  * where they follow it in memory. Returns the new number of spans. */
 int64_t azr_model__span_push(azr_kv_span *spans, int64_t n_spans, const azr_kv_span *span);
 
-/* Activations: [n_layers or 1][capacity][width] each, cut from one block. */
+/* What a pass leaves for backward: nothing; the input of each layer, from which backward makes the
+ * rest again; or all. */
+typedef enum azr_model__keep { KEEP_NOTHING, KEEP_INPUTS, KEEP_ALL } azr_model__keep;
+
+/* Activations: [slots][capacity][width] each, cut from one block. There is a slot for each layer
+ * that is kept, and one for all where none is; x has one more when it is kept: the last output. */
 typedef struct azr_model__space {
     float *block;
     size_t n_floats;
+    azr_model__keep keep;
     int64_t capacity;    /* rows */
-    bool keeps;          /* all layers, for backward; else one at a time */
-    float *x;            /* D: input of a layer; when all are kept, one more: the last output */
+    int64_t wide_rows;   /* rows of gate_up and gated: fewer than capacity when nothing is kept */
+    float *x;            /* D: input of a layer */
     float *qkv;          /* W: after bias, norm and rope */
     float *qk_raw;       /* W: before the norms of q and k (qwen3 only, else NULL) */
     float *attention;    /* H E */
@@ -146,7 +152,9 @@ typedef struct azr_model__head_space {
 } azr_model__head_space;
 
 enum {
-    AZR_MODEL__HEAD_ROWS = 256,    /* rows whose logits exist at a time */
+    /* Rows whose logits exist at a time: enough for products at full speed (of 64 rows, the weight
+     * gradient is a third slower), a multiple of 12 and 64 for the row-block rule. */
+    AZR_MODEL__HEAD_ROWS = 192,
     AZR_MODEL__PREFILL_ROWS = 512, /* rows that azr_kv_extend takes at a time */
     AZR_MODEL__ROPE_ROWS = 4096,   /* positions whose angles are computed at first */
 };
@@ -167,14 +175,19 @@ struct azr_model {
     azr_model__rows rows;      /* of passes that keep nothing */
     azr_model__rows kept_rows; /* of azr_model_forward, for backward */
     bool has_kept;
+    bool recompute; /* see azr_model_set_recompute */
 };
 
 /* Bytes of activations and scratch held now (for the test of the memory plan). */
 size_t azr_model__space_bytes(const azr_model *model);
 
 /* space.c: room for so many rows; grows only. */
-azr_status azr_model__space_ensure(const azr_model_shape *shape, bool keep, int64_t n_rows,
-                                   azr_model__space *space, azr_error *error);
+azr_status azr_model__space_ensure(const azr_model_shape *shape, azr_model__keep keep,
+                                   int64_t n_rows, azr_model__space *space, azr_error *error);
+/* The slot of a layer among those of qkv to gate_up, and its x. */
+int64_t azr_model__slot_of(const azr_model__space *space, int64_t i_layer);
+float *azr_model__layer_input(const azr_model_shape *shape, const azr_model__space *space,
+                              int64_t i_layer);
 azr_status azr_model__gradient_space_ensure(const azr_model_shape *shape, int64_t n_rows,
                                             azr_model__gradient_space *space, azr_error *error);
 azr_status azr_model__head_space_ensure(azr_model *model, azr_error *error);
@@ -189,6 +202,10 @@ size_t azr_model__kv_floats(const azr_model_shape *shape, int64_t n_tokens);
 /* forward.c: embedding and all layers of the rows. Returns the states of all rows before the final
  * norm, [n_rows, D] inside the space. */
 float *azr_model__forward_rows(azr_model *model, azr_model__rows *rows, azr_model__space *space);
+/* All that the kept space holds of a layer but x, from its x (KEEP_INPUTS). */
+void azr_model__recompute_layer(azr_model *model, int64_t i_layer);
+/* Gives the layer's packed weights back. */
+void azr_model__release_layer(azr_model *model, int64_t i_layer);
 /* backward.c: gradient_space.dx holds d(loss)/d(states before the final norm) of the kept rows. */
 void azr_model__backward_rows(azr_model *model);
 

@@ -13,19 +13,36 @@ static int64_t round_rows(int64_t n_rows)
     return (n_rows + 15) / 16 * 16;
 }
 
-/* Floats that one row takes in each layer that is kept. */
+/* Floats that one row takes in each slot besides x and gate_up. */
 static int64_t layer_floats(const azr_model_shape *s)
 {
     int64_t w = azr_model__qkv_width(s);
-    return 2 * s->d_model + w + (s->qk_norm ? w : 0) + s->n_heads * s->d_head + 2 * s->d_ff;
+    return s->d_model + w + (s->qk_norm ? w : 0) + s->n_heads * s->d_head;
+}
+
+static int64_t count_slots(const azr_model_shape *s, azr_model__keep keep)
+{
+    return keep == KEEP_ALL ? s->n_layers : 1;
+}
+
+static int64_t count_inputs(const azr_model_shape *s, azr_model__keep keep)
+{
+    return keep == KEEP_NOTHING ? 1 : s->n_layers + 1;
+}
+
+/* The widest arrays go block by block where nobody looks at them later. */
+static int64_t count_wide_rows(azr_model__keep keep, int64_t n_rows)
+{
+    bool block = keep == KEEP_NOTHING && n_rows > AZR_MODEL__PREFILL_ROWS;
+    return block ? AZR_MODEL__PREFILL_ROWS : round_rows(n_rows);
 }
 
 /* n_rows is far below 2^31 and the shape within its limits: no overflow. */
-static size_t space_floats(const azr_model_shape *s, bool keep, int64_t n_rows)
+static size_t space_floats(const azr_model_shape *s, azr_model__keep keep, int64_t n_rows)
 {
-    int64_t n_kept = keep ? s->n_layers : 1, n_last = keep ? s->d_model : 0;
-    return (size_t)(round_rows(n_rows) *
-                    (n_kept * layer_floats(s) + n_last + s->d_model + s->d_ff));
+    int64_t n_slots = count_slots(s, keep), n_wide = count_wide_rows(keep, n_rows);
+    int64_t narrow = n_slots * layer_floats(s) + (count_inputs(s, keep) + 1) * s->d_model;
+    return (size_t)(round_rows(n_rows) * narrow + n_wide * (n_slots * 2 + 1) * s->d_ff);
 }
 
 static size_t gradient_floats(const azr_model_shape *s, int64_t n_rows)
@@ -60,11 +77,11 @@ static float *cut(float **at, int64_t n)
     return begin;
 }
 
-azr_status azr_model__space_ensure(const azr_model_shape *s, bool keep, int64_t n_rows,
+azr_status azr_model__space_ensure(const azr_model_shape *s, azr_model__keep keep, int64_t n_rows,
                                    azr_model__space *space, azr_error *error)
 {
     int64_t w = azr_model__qkv_width(s), capacity = round_rows(n_rows);
-    if (capacity <= space->capacity)
+    if (capacity <= space->capacity && space->keep == keep)
         return AZR_OK;
     space->capacity = 0;
     azr_status status =
@@ -72,19 +89,32 @@ azr_status azr_model__space_ensure(const azr_model_shape *s, bool keep, int64_t 
     if (status != AZR_OK)
         return status;
     float *at = space->block;
-    int64_t n_kept = keep ? s->n_layers : 1, n = capacity * n_kept;
+    int64_t n_slots = count_slots(s, keep), n = capacity * n_slots;
     space->capacity = capacity;
-    space->keeps = keep;
-    space->x = cut(&at, (n + (keep ? capacity : 0)) * s->d_model);
+    space->wide_rows = count_wide_rows(keep, n_rows);
+    space->keep = keep;
+    space->x = cut(&at, count_inputs(s, keep) * capacity * s->d_model);
     space->qkv = cut(&at, n * w);
     space->qk_raw = s->qk_norm ? cut(&at, n * w) : NULL;
     space->attention = cut(&at, n * s->n_heads * s->d_head);
     space->mid = cut(&at, n * s->d_model);
-    space->gate_up = cut(&at, n * 2 * s->d_ff);
+    space->gate_up = cut(&at, n_slots * space->wide_rows * 2 * s->d_ff);
     space->norm = cut(&at, capacity * s->d_model);
-    space->gated = cut(&at, capacity * s->d_ff);
+    space->gated = cut(&at, space->wide_rows * s->d_ff);
     AZR_CHECK_EQ(at - space->block, space->n_floats);
     return AZR_OK;
+}
+
+int64_t azr_model__slot_of(const azr_model__space *space, int64_t i_layer)
+{
+    return space->keep == KEEP_ALL ? i_layer : 0;
+}
+
+float *azr_model__layer_input(const azr_model_shape *s, const azr_model__space *space,
+                              int64_t i_layer)
+{
+    int64_t i = space->keep == KEEP_NOTHING ? 0 : i_layer;
+    return space->x + i * space->capacity * s->d_model;
 }
 
 azr_status azr_model__gradient_space_ensure(const azr_model_shape *s, int64_t n_rows,
@@ -251,25 +281,52 @@ size_t azr_model__space_bytes(const azr_model *model)
             model->head_space.n_floats + (size_t)(model->n_rope * model->shape.d_head));
 }
 
+/* Bytes of the matrices of one layer, packed for forward and for backward. */
+static size_t packed_layer(const azr_model_shape *s, azr_dtype dtype)
+{
+    int64_t d_attention = s->n_heads * s->d_head;
+    return azr_linear_bytes(azr_model__qkv_width(s), s->d_model, dtype) +
+           azr_linear_bytes(s->d_model, d_attention, dtype) +
+           azr_linear_bytes(2 * s->d_ff, s->d_model, dtype) +
+           azr_linear_bytes(s->d_model, s->d_ff, dtype);
+}
+
+/* Recomputing gives a layer's packed weights back after use: what counts is then decoding, which
+ * needs all of them one way, or the LM head and one layer both ways. */
+static size_t plan_compute(const azr_model_shape *s, azr_dtype dtype, int64_t streams,
+                           bool recompute)
+{
+    size_t head = azr_linear_bytes(s->n_vocab, s->d_model, dtype), layer = packed_layer(s, dtype);
+    size_t all = head + (size_t)s->n_layers * layer;
+    size_t decode = streams > 0 ? all / 2 : 0;
+    return !recompute ? all : head + layer > decode ? head + layer : decode;
+}
+
+/* Rows as oneDNN takes them, of the widest layer and of the LM head. */
+static size_t plan_products(const azr_model_shape *s, azr_dtype dtype, int64_t n_rows)
+{
+    size_t layer = azr_linear_scratch_bytes(n_rows, 2 * s->d_ff, s->d_model, dtype);
+    size_t head = azr_linear_scratch_bytes(AZR_MODEL__HEAD_ROWS, s->n_vocab, s->d_model, dtype);
+    return layer > head ? layer : head;
+}
+
 azr_model_memory azr_model_plan(const azr_model_shape *s, azr_dtype dtype, int64_t kv_tokens,
-                                int64_t streams, int64_t micro_batch_tokens)
+                                int64_t streams, int64_t micro_batch_tokens, bool recompute)
 {
     azr_model_memory plan = {0};
-    int64_t w = azr_model__qkv_width(s), d_attention = s->n_heads * s->d_head;
     int64_t n_pass = streams > AZR_MODEL__PREFILL_ROWS ? streams : AZR_MODEL__PREFILL_ROWS;
+    azr_model__keep keep = recompute ? KEEP_INPUTS : KEEP_ALL;
     plan.weights = (size_t)azr_model__count_weights(s) * sizeof(float);
     plan.gradients = plan.weights;
-    plan.compute = azr_linear_bytes(s->n_vocab, s->d_model, dtype) +
-                   (size_t)s->n_layers * (azr_linear_bytes(w, s->d_model, dtype) +
-                                          azr_linear_bytes(s->d_model, d_attention, dtype) +
-                                          azr_linear_bytes(2 * s->d_ff, s->d_model, dtype) +
-                                          azr_linear_bytes(s->d_model, s->d_ff, dtype));
-    plan.kv = azr_model__kv_floats(s, kv_tokens) * sizeof(float);
+    plan.compute = plan_compute(s, dtype, streams, recompute);
+    plan.kv = kv_tokens > 0 ? azr_model__kv_floats(s, kv_tokens) * sizeof(float) : 0;
     plan.activations =
-        (space_floats(s, true, micro_batch_tokens) + gradient_floats(s, micro_batch_tokens)) *
+        (space_floats(s, keep, micro_batch_tokens) + gradient_floats(s, micro_batch_tokens)) *
         sizeof(float);
-    plan.scratch =
-        (space_floats(s, false, n_pass) + head_floats(s) + (size_t)(rope_rows(s, 1) * s->d_head)) *
-        sizeof(float);
+    plan.scoring = space_floats(s, KEEP_NOTHING, micro_batch_tokens) * sizeof(float);
+    plan.scratch = (head_floats(s) + (size_t)(rope_rows(s, 1) * s->d_head)) * sizeof(float) +
+                   plan_products(s, dtype, micro_batch_tokens);
+    if (streams > 0)
+        plan.scratch += space_floats(s, KEEP_NOTHING, n_pass) * sizeof(float);
     return plan;
 }

@@ -54,8 +54,11 @@ static azr_status open_reference(azr_trainer *trainer, azr_error *error)
 
 static azr_status open_model(azr_trainer *trainer, const char *folder, azr_error *error)
 {
+    bool recompute = false;
     azr_progress_printf(&trainer->progress, "loading %s", folder);
-    azr_status status = azr_tokenizer_open(folder, &trainer->tokenizer, error);
+    azr_status status = azr_train__plan_recompute(&trainer->config, &recompute, error);
+    if (status == AZR_OK)
+        status = azr_tokenizer_open(folder, &trainer->tokenizer, error);
     if (status == AZR_OK)
         status = azr_model_open(folder, (azr_dtype)trainer->config.dtype, &trainer->model, error);
     if (status == AZR_OK &&
@@ -70,6 +73,8 @@ static azr_status open_model(azr_trainer *trainer, const char *folder, azr_error
         status = azr_model_check(trainer->model, error);
     if (status == AZR_OK)
         status = azr_model_enable_training(trainer->model, error);
+    if (status == AZR_OK)
+        azr_model_set_recompute(trainer->model, recompute);
     if (status == AZR_OK)
         status = azr_optimizer_init(&trainer->optimizer, trainer->model, error);
     if (status == AZR_OK && trainer->config.kl_coef > 0.0)

@@ -48,6 +48,11 @@ struct azr_trainer {
 /* Counts a reply's runs in n_runs. */
 void azr_train__count_runs(azr_trainer *trainer, const azr_exec_reply *reply);
 
+/* plan.c: whether activations are made again: as the config says, and for auto whether the plan
+ * fits only so. */
+azr_status azr_train__plan_recompute(const azr_config *config, bool *out_recompute,
+                                     azr_error *error);
+
 /* --- propose ---------------------------------------------------------------------------------- */
 
 /* A proposer's prompt and what it was made from. */

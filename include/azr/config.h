@@ -50,6 +50,12 @@ typedef enum azr_solver_mix {
     AZR_SOLVER_MIX_STEP
 } azr_solver_mix;
 
+typedef enum azr_task_filter {
+    AZR_TASK_FILTER_ALL,
+    AZR_TASK_FILTER_NON_ONE,
+    AZR_TASK_FILTER_NON_EXTREMES
+} azr_task_filter;
+
 typedef enum azr_config_learnability {
     AZR_CONFIG_LEARNABILITY_ONE_MINUS,
     AZR_CONFIG_LEARNABILITY_INVERSE,
@@ -121,9 +127,18 @@ typedef struct azr_config {
     azr_diversity answer_diversity_form;  /* flat */
     azr_config_combine intrinsic_combine; /* sum */
     bool intrinsic_metrics;               /* false: logged though not rewarded */
-    double propose_zero_reward; /* -0.5: proposer's reward when nobody or everybody solves */
-    double learning_rate;       /* 1e-6 */
-    double weight_decay;        /* 0.01 */
+    bool refuse_repeated;                 /* false: repeats of stored tasks and inside a batch */
+    bool novelty;                         /* false: what is common already is refused */
+    int64_t novelty_same;                 /* 1: equal but for writing; 0 = never too many */
+    int64_t novelty_like;        /* 4: equal but for names and constants; 0 = never too many */
+    int64_t novelty_memory;      /* 4096 newest tasks of a kind; 0 = all in the ring */
+    bool interest;               /* false: tasks that ignore or return their input, or that all
+                                    solve, are refused */
+    azr_task_filter task_filter; /* all */
+    double refused_reward;       /* -0.5: proposer's reward for a task refused at the gate */
+    double propose_zero_reward;  /* -0.5: proposer's reward when nobody or everybody solves */
+    double learning_rate;        /* 1e-6 */
+    double weight_decay;         /* 0.01 */
     double adam_beta1, adam_beta2, adam_eps; /* 0.9 0.999 1e-8 */
     double grad_clip;                        /* 1.0 */
     azr_schedule learning_rate_schedule;     /* constant */
@@ -148,6 +163,7 @@ typedef struct azr_config {
     int64_t keep_checkpoints;                /* 2 */
     int64_t eval_every;                      /* 0 = off */
     int64_t buffer_cap;                      /* 16384 tasks of each kind; the oldest go first */
+    int64_t keep_attempts;                   /* 0 = all: steps whose attempts stay in run.db */
     int64_t streams;                         /* 64: sequences decoded together */
     int64_t kv_tokens;          /* 0 = as many as one rollout can need; tokens of KV cache */
     int64_t micro_batch_tokens; /* 2048: tokens that go forward and backward together */

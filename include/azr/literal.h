@@ -41,5 +41,11 @@ char *azr_literal_print(const azr_literal *literal);
 const char *azr_literal_type(const azr_literal *literal);
 /* Number of arguments, positional and keyword ones together. */
 size_t azr_arguments_count(const azr_literal *arguments);
+/* An argument list of the same types with other values, in one of AZR_N_VARIANTS ways; canonical,
+ * azr_free. Some stay as they are (None). NULL when it would be over the limits. */
+enum { AZR_N_VARIANTS = 4 };
+char *azr_arguments_vary(const azr_literal *arguments, unsigned variant);
+/* Is argument i, positional ones first, that value, of the same type? */
+bool azr_arguments_have(const azr_literal *arguments, size_t i, const azr_literal *value);
 
 #endif

@@ -48,7 +48,8 @@ const azr_config_option azr_config__options[] = {
     {FIELD(kinds), .kind = AZR_OPTION_IS_LIST, .initial = "deduction,abduction,induction",
      .unit = "", .help = "kinds of task, a list"},
     TEXT(tasks, "", "JSONL of tasks to start from; empty: the model makes its own (seed_tasks)"),
-    INTEGER(total_steps, "100", 1, 1e9, "steps", "training ends after this many"),
+    INTEGER(total_steps, "100", 0, 1e9, "steps",
+            "training ends after this many; 0: make the first tasks and stop"),
     INTEGER(batch_size, "16", 1, 65536, "prompts", "of each role and kind in a step"),
     INTEGER(seed_tasks, "64", 1, 1e6, "tasks", "triplets to make before step 1"),
     INTEGER(seed_rounds, "20", 1, 10000, "rounds",
@@ -77,7 +78,30 @@ const azr_config_option azr_config__options[] = {
     INTEGER(induction_inputs, "6", 2, 32, "inputs",
             "of an induction task: half given, half hidden (N)"),
     INTEGER(buffer_cap, "16384", 0, 1e9, "tasks",
-            "of each kind that can be drawn, the oldest go first; 0: no limit"),
+            "of each kind in the store, the oldest go first; 0: no limit"),
+    INTEGER(keep_attempts, "0", 0, 1e9, "steps",
+            "whose attempts stay in run.db, the newest; 0: all"),
+
+    /* the gate: which valid tasks are estimated, learnt from and stored */
+    SWITCH(refuse_repeated, "false",
+           "refuse a task that is stored already or was proposed before in the same step"),
+    SWITCH(novelty, "false", "refuse a task that is common among those stored"),
+    INTEGER(novelty_same, "1", 0, 1e9, "tasks",
+            "with the same program, layout and comments aside, and the same arguments are too "
+            "many; 0: never"),
+    INTEGER(novelty_like, "4", 0, 1e9, "tasks",
+            "with the same program, names and constants aside too, and the same types of outputs "
+            "are too many; 0: never"),
+    INTEGER(novelty_memory, "4096", 0, 1e9, "tasks",
+            "of each kind, the newest, that these are counted among; 0: all in the store"),
+    SWITCH(interest, "false",
+           "refuse a task that gives the same for other inputs, gives back an argument, or is "
+           "solved by every sample"),
+    CHOICE(task_filter, "all",
+           "what is stored: all; not what every sample solved; nor what none did", "all", "non_one",
+           "non_extremes"),
+    NUMBER(refused_reward, "-0.5", -1, 1, "",
+           "proposer's reward for a valid task that is refused before it is tried"),
 
     /* rollout */
     INTEGER(max_prompt_tokens, "1024", 16, 1e6, "tokens", "longest prompt"),

@@ -63,7 +63,8 @@ int azr_literal__order(const azr_literal *a, const azr_literal *b);
 void azr_literal__finish_set(azr_literal *set);
 void azr_literal__finish_dict(azr_literal *dict, azr_arena *arena);
 
-/* Texts as Python's repr has them. */
+/* Texts as Python's repr has them; the first of any value, canonical. */
+void azr_literal__print(azr_strbuf *out, const azr_literal *x);
 void azr_literal__print_float(azr_strbuf *out, double x);
 void azr_literal__print_complex(azr_strbuf *out, double real, double imag);
 /* One character of a str between quotes, escaped where repr does. */

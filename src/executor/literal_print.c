@@ -190,14 +190,12 @@ void azr_literal__print_bytes(azr_strbuf *out, const char *bytes, size_t size)
 
 /* --- containers ------------------------------------------------------------------------------- */
 
-static void print(azr_strbuf *out, const azr_literal *x);
-
 static void print_items(azr_strbuf *out, const azr_literal *x)
 {
     for (size_t i = 0; i < x->n_items; i++) {
         if (i > 0)
             azr_strbuf_puts(out, ", ");
-        print(out, x->items[i]);
+        azr_literal__print(out, x->items[i]);
     }
 }
 
@@ -225,7 +223,7 @@ static void print_set(azr_strbuf *out, const azr_literal *x)
     member_text *members = azr_alloc(x->n_items, sizeof *members);
     for (size_t i = 0; i < x->n_items; i++) {
         members[i].start = texts.size;
-        print(&texts, x->items[i]);
+        azr_literal__print(&texts, x->items[i]);
         members[i].size = texts.size - members[i].start;
     }
     for (size_t i = 0; i < x->n_items; i++)
@@ -248,9 +246,9 @@ static void print_dict(azr_strbuf *out, const azr_literal *x)
     for (size_t i = 0; i < x->n_entries; i++) {
         if (i > 0)
             azr_strbuf_puts(out, ", ");
-        print(out, x->entries[i].key);
+        azr_literal__print(out, x->entries[i].key);
         azr_strbuf_puts(out, ": ");
-        print(out, x->entries[i].value);
+        azr_literal__print(out, x->entries[i].value);
     }
     azr_strbuf_puts(out, "}");
 }
@@ -263,11 +261,11 @@ static void print_arguments(azr_strbuf *out, const azr_literal *x)
             azr_strbuf_puts(out, ", ");
         azr_strbuf_append(out, x->entries[i].key->bytes, x->entries[i].key->size);
         azr_strbuf_puts(out, "=");
-        print(out, x->entries[i].value);
+        azr_literal__print(out, x->entries[i].value);
     }
 }
 
-static void print(azr_strbuf *out, const azr_literal *x)
+void azr_literal__print(azr_strbuf *out, const azr_literal *x)
 {
     switch (x->kind) {
     case AZR_LITERAL_NONE:
@@ -318,7 +316,7 @@ static void print(azr_strbuf *out, const azr_literal *x)
 char *azr_literal_print(const azr_literal *literal)
 {
     azr_strbuf out = {0};
-    print(&out, literal);
+    azr_literal__print(&out, literal);
     azr_strbuf_puts(&out, "");
     return azr_strbuf_steal(&out);
 }

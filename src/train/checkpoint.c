@@ -167,11 +167,14 @@ char *azr_checkpoint_newest(const char *run, int64_t *out_step, azr_error *error
     return path;
 }
 
-azr_status azr_checkpoint_prune(const char *run, int64_t keep, azr_error *error)
+azr_status azr_checkpoint_prune(const char *run, int64_t keep, int64_t *out_oldest,
+                                azr_error *error)
 {
     char *parent = azr_path_join(run, "checkpoints");
     step_list list = list_steps(parent, true);
     azr_status status = AZR_OK;
+    if (list.n > 0)
+        *out_oldest = list.steps[(size_t)keep < list.n ? (size_t)keep - 1 : list.n - 1];
     for (size_t i = (size_t)keep; status == AZR_OK && i < list.n; i++) {
         char *folder = folder_of(parent, list.steps[i]);
         char *done = azr_path_join(folder, "DONE");

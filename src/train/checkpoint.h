@@ -24,7 +24,9 @@ azr_status azr_checkpoint_save(const char *run, const azr_checkpoint_state *stat
                                const azr_optimizer *optimizer, azr_error *error);
 azr_status azr_checkpoint_read_state(const char *folder, azr_checkpoint_state *out_state,
                                      azr_error *error);
-/* Removes all but the newest `keep` whole checkpoints, and what was left half made. */
-azr_status azr_checkpoint_prune(const char *run, int64_t keep, azr_error *error);
+/* Removes all but the newest `keep` (1 or more) whole checkpoints, and what was left half made.
+ * *out_oldest: the step of the oldest that stays; untouched when there is none. */
+azr_status azr_checkpoint_prune(const char *run, int64_t keep, int64_t *out_oldest,
+                                azr_error *error);
 
 #endif

@@ -201,6 +201,8 @@ static azr_status judge_proposals(azr_trainer *trainer, azr_proposals *proposals
         status = azr_executor_wait(trainer->executor, try->ticket, &reply, error);
         if (status == AZR_OK) {
             azr_train__count_runs(trainer, &reply);
+            for (size_t run = 0; run < reply.n_runs; run++)
+                try->cpu_us += reply.runs[run].cpu_us;
             try->verdict = azr_proposal_judge(&try->proposal, &reply, trainer->limits, &try->task,
                                               &try->detail);
             if (try->verdict == AZR_VERDICT_INTERNAL)
@@ -222,6 +224,8 @@ azr_status azr_train__propose(azr_trainer *trainer, const azr_propose_plan *plan
         status = sample_proposals(trainer, plan, out_proposals, error);
     if (status == AZR_OK)
         status = judge_proposals(trainer, out_proposals, error);
+    if (status == AZR_OK)
+        status = azr_train__admit(trainer, out_proposals, error);
     if (status != AZR_OK)
         azr_proposals_deinit(out_proposals);
     return status;

@@ -13,10 +13,43 @@ static void report_runs(azr_trainer *trainer)
                             "executor/status/%s", azr_exec_status_name((azr_exec_status)status));
 }
 
+/* What the gate saw of the valid tasks, and why it refused some. With the switches off it is seen
+ * all the same: how common tasks grow is the first sign of a proposer that repeats itself. */
+static void report_gate(azr_metrics *metrics, const azr_proposals *proposals)
+{
+    double n_seen = 0, n_repeated = 0, n_same = 0, n_like = 0, n_new = 0;
+    double refusals[AZR_N_REFUSALS] = {0};
+    for (size_t i = 0; i < proposals->n_tries; i++) {
+        const azr_proposal_try *try = &proposals->tries[i];
+        if (try->verdict != AZR_VERDICT_VALID)
+            continue;
+        refusals[try->refusal]++;
+        if (try->refusal == AZR_REFUSAL_CONSTANT || try->refusal == AZR_REFUSAL_UNCHANGED)
+            continue; /* the gate did not look further */
+        n_seen++;
+        n_repeated += try->commonness.repeated;
+        n_same += try->commonness.n_same > 0;
+        n_like += (double)try->commonness.n_like;
+        n_new += try->commonness.n_like == 0;
+    }
+    azr_metrics_add(metrics, n_repeated, "novelty/repeated");
+    azr_metrics_add(metrics, n_same, "novelty/known");
+    azr_metrics_add(metrics, n_new, "novelty/new_shapes");
+    if (n_seen > 0) {
+        azr_metrics_add(metrics, n_new / n_seen, "novelty/share_new_shapes");
+        azr_metrics_add(metrics, n_like / n_seen, "novelty/mean_like");
+    }
+    for (int refusal = AZR_REFUSAL_NONE + 1; refusal < AZR_N_REFUSALS; refusal++)
+        if (refusals[refusal] > 0)
+            azr_metrics_add(metrics, refusals[refusal], "proposer/refused/%s",
+                            azr_refusal_name((azr_refusal)refusal));
+}
+
 void azr_report_step(azr_trainer *trainer, const azr_proposals *proposals,
                      const azr_solutions *solutions)
 {
     azr_report_groups(trainer, proposals, solutions);
+    report_gate(&trainer->metrics, proposals);
     report_runs(trainer);
 }
 

@@ -20,16 +20,20 @@ static azr_status add_identity(azr_trainer *trainer, azr_kind kind, azr_error *e
     return status;
 }
 
-/* A triplet found for one kind serves the other too. */
+/* A triplet found for one kind serves the other too, unless it is too common there. */
 static azr_status copy_to_other_kind(azr_trainer *trainer, const azr_task *task, azr_error *error)
 {
     azr_stored_task row = {0};
-    bool has = false;
+    const azr_gate_rules rules = azr_train__gate_rules(&trainer->config);
+    azr_gate *gate = azr_gate_create(trainer->buffer, &rules);
+    azr_refusal refusal = AZR_REFUSAL_NONE;
+    azr_commonness commonness = {0};
     azr_task_copy(&row.task, task);
     row.task.kind = task->kind == AZR_KIND_DEDUCTION ? AZR_KIND_ABDUCTION : AZR_KIND_DEDUCTION;
-    azr_status status = azr_buffer_has(trainer->buffer, &row.task, &has, error);
-    if (status == AZR_OK && !has)
+    azr_status status = azr_gate_admit(gate, &row.task, &refusal, &commonness, error);
+    if (status == AZR_OK && refusal == AZR_REFUSAL_NONE && !commonness.repeated)
         status = azr_buffer_add_task(trainer->buffer, &row, trainer->config.buffer_cap, error);
+    azr_gate_destroy(gate);
     azr_stored_task_deinit(&row);
     return status;
 }

@@ -24,7 +24,7 @@ static void add_estimates(const azr_trainer *trainer, azr_proposals *proposals,
 {
     for (size_t i = 0; i < proposals->n_tries; i++) {
         azr_proposal_try *try = &proposals->tries[i];
-        if (try->verdict == AZR_VERDICT_VALID)
+        if (azr_train__admitted(try))
             add_prompt(solutions, &try->task, 0, try, (size_t)trainer->config.estimate_samples);
     }
 }
@@ -37,7 +37,7 @@ static size_t add_new_tasks(const azr_trainer *trainer, azr_kind kind,
     size_t n_added = 0;
     for (size_t i = 0; i < proposals->n_tries && n_added < n; i++) {
         const azr_proposal_try *try = &proposals->tries[i];
-        if (try->verdict != AZR_VERDICT_VALID || try->task.kind != kind)
+        if (!azr_train__admitted(try) || try->task.kind != kind)
             continue;
         n_added++;
         if (trainer->config.reuse_estimates)

@@ -10,13 +10,13 @@ static azr_status add_attempt(azr_trainer *trainer, azr_attempt *attempt, const 
     return azr_buffer_add_attempt(trainer->buffer, attempt, error);
 }
 
-/* A task that is there already is not stored twice, and one that no prompt of a solver has room
- * for not at all. */
+/* A refused task is not stored, one that is there already not twice, and one that no prompt of a
+ * solver has room for not at all. */
 static azr_status store_task(azr_trainer *trainer, int64_t step, azr_proposal_try *try,
                              azr_error *error)
 {
     bool has = false;
-    if (step > 0 && try->n_attempts == 0)
+    if (!azr_train__admitted(try) || (step > 0 && try->n_attempts == 0))
         return AZR_OK;
     azr_status status = azr_buffer_has(trainer->buffer, &try->task, &has, error);
     if (status != AZR_OK || has)
@@ -25,7 +25,8 @@ static azr_status store_task(azr_trainer *trainer, int64_t step, azr_proposal_tr
                            .task = try->task, /* borrowed */
                            .reward = try->reward,
                            .n_attempts = (int64_t)try->n_attempts,
-                           .n_correct = (int64_t)try->n_correct};
+                           .n_correct = (int64_t)try->n_correct,
+                           .cpu_us = try->cpu_us};
     status = azr_buffer_add_task(trainer->buffer, &row, trainer->config.buffer_cap, error);
     try->task_id = row.id;
     return status;
@@ -38,8 +39,7 @@ azr_status azr_train__store_proposals(azr_trainer *trainer, int64_t step, const 
     for (size_t i = 0; status == AZR_OK && i < proposals->n_tries; i++) {
         azr_proposal_try *try = &proposals->tries[i];
         const azr_proposer_prompt *prompt = &proposals->prompts[try->prompt];
-        if (try->verdict == AZR_VERDICT_VALID)
-            status = store_task(trainer, step, try, error);
+        status = store_task(trainer, step, try, error);
         azr_attempt attempt = {.step = step,
                                .role = AZR_ROLE_PROPOSER,
                                .kind = prompt->request.kind,

@@ -190,11 +190,15 @@ static void reward_proposals(const azr_trainer *trainer, azr_proposals *proposal
                                       .combine = (azr_combine)config->intrinsic_combine};
     for (size_t i = 0; i < proposals->n_tries; i++) {
         azr_proposal_try *try = &proposals->tries[i];
+        azr_train__judge_success(config, try);
         double rate = try->n_attempts > 0 ? try->success / (double)try->n_attempts : 0.0;
         double terms[AZR_N_INTRINSIC];
         size_t n_terms = azr_train__terms(config, try, terms);
+        bool valid = try->verdict == AZR_VERDICT_VALID;
+        bool refused = try->refusal != AZR_REFUSAL_NONE && try->n_attempts == 0;
         try->reward =
-            azr_reward_proposer(&rules, try->verdict == AZR_VERDICT_VALID, rate, terms, n_terms) -
+            (refused ? config->refused_reward
+                     : azr_reward_proposer(&rules, valid, rate, terms, n_terms)) -
             azr_train__length_cost(config, try->sample->n_tokens, config->max_response_tokens);
     }
 }
@@ -322,6 +326,19 @@ static azr_status run_step(azr_trainer *trainer, int64_t step, azr_error *error)
 
 /* --- the loop --------------------------------------------------------------------------------- */
 
+/* Drops old checkpoints, and the rows that none of those left can come back to. */
+static azr_status drop_old(azr_trainer *trainer, azr_error *error)
+{
+    int64_t oldest = 0, first_attempts = 0;
+    azr_status status = azr_checkpoint_prune(trainer->directory.path,
+                                             trainer->config.keep_checkpoints, &oldest, error);
+    if (trainer->config.keep_attempts > 0)
+        first_attempts = trainer->step - trainer->config.keep_attempts + 1;
+    if (status == AZR_OK)
+        status = azr_buffer_drop_before(trainer->buffer, oldest, first_attempts, error);
+    return status;
+}
+
 static azr_status keep_checkpoint(azr_trainer *trainer, azr_error *error)
 {
     azr_checkpoint_state state = {.step = trainer->step,
@@ -334,8 +351,7 @@ static azr_status keep_checkpoint(azr_trainer *trainer, azr_error *error)
         status = azr_checkpoint_save(trainer->directory.path, &state, trainer->model,
                                      trainer->tokenizer, &trainer->optimizer, error);
     if (status == AZR_OK)
-        status =
-            azr_checkpoint_prune(trainer->directory.path, trainer->config.keep_checkpoints, error);
+        status = drop_old(trainer, error);
     if (status == AZR_OK) {
         trainer->last_kept = trainer->step;
         azr_progress_printf(&trainer->progress, "checkpoint of step %" PRId64 " written in %.1f s",

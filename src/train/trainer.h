@@ -87,7 +87,10 @@ typedef struct azr_proposal_try {
     bool submitted;
     azr_verdict verdict;
     azr_strbuf detail;
-    azr_task task; /* when VALID */
+    azr_task task;             /* when VALID */
+    int64_t cpu_us;            /* of the runs that made it a task */
+    azr_refusal refusal;       /* why a valid task is not stored */
+    azr_commonness commonness; /* of a valid task that the gate looked at */
     size_t n_attempts, n_correct;
     double success;                    /* sum over the attempts, each 0 to 1 */
     double intrinsic[AZR_N_INTRINSIC]; /* of a valid one; only those that are asked for */
@@ -116,6 +119,17 @@ typedef struct azr_proposals {
 azr_status azr_train__propose(azr_trainer *trainer, const azr_propose_plan *plan,
                               azr_proposals *out_proposals, azr_error *error);
 void azr_proposals_deinit(azr_proposals *proposals);
+
+/* --- admit ------------------------------------------------------------------------------------ */
+
+/* Looks at every valid task: what is refused is not estimated, not learnt from and not stored.
+ * AZR_ERROR_INTERNAL when the sandbox fails. */
+azr_status azr_train__admit(azr_trainer *trainer, azr_proposals *proposals, azr_error *error);
+azr_gate_rules azr_train__gate_rules(const azr_config *config);
+/* Refuses, once its difficulty is known, a task that everybody, or nobody, solved. */
+void azr_train__judge_success(const azr_config *config, azr_proposal_try *try);
+/* A valid task that nothing was found against. */
+bool azr_train__admitted(const azr_proposal_try *try);
 
 /* --- solve ------------------------------------------------------------------------------------ */
 

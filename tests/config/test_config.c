@@ -184,7 +184,7 @@ static void test_set(void **state)
                         "--set: unknown key 'total_step': did you mean 'total_steps'?");
     assert_int_equal(azr_config_set(&f->config, "total_steps=-1", &f->error), AZR_ERROR_INPUT);
     assert_string_equal(f->error.text,
-                        "--set: total_steps must be from 1 to 1000000000 steps, not -1");
+                        "--set: total_steps must be from 0 to 1000000000 steps, not -1");
     assert_int_equal(azr_config_set(&f->config, "run=\xc3(", &f->error), AZR_ERROR_INPUT);
     assert_string_equal(f->error.text, "--set: run is not UTF-8");
     assert_int_equal(azr_config_set(&f->config, "train_propose=no", &f->error), AZR_ERROR_INPUT);

@@ -110,7 +110,9 @@ static void test_checkpoints(void **state)
     assert_ok(azr_directory_create(half, &error), &error);
     azr_free(azr_checkpoint_newest(folder, &newest, &error));
     assert_int_equal(newest, 3);
-    assert_ok(azr_checkpoint_prune(folder, 2, &error), &error);
+    int64_t oldest = -1;
+    assert_ok(azr_checkpoint_prune(folder, 2, &oldest, &error), &error);
+    assert_int_equal(oldest, 2);
     assert_false(azr_directory_exists(half));
     assert_false(azr_directory_exists(first));
     azr_free(azr_checkpoint_newest(folder, &newest, &error));

@@ -136,6 +136,7 @@ bench: build
 	$(BUILD)/azr bench limit -m models/$(MODEL)
 	$(BUILD)/azr bench decode -m models/$(MODEL)
 	$(BUILD)/azr bench train -m models/$(MODEL)
+	$(BUILD)/azr bench step -m models/$(MODEL)
 
 install: build
 	install -D -m 755 $(BUILD)/azr $(DESTDIR)$(PREFIX)/bin/azr

@@ -10,6 +10,7 @@ typedef struct bench_options {
     int64_t n_sequences, n_tokens;      /* train: without shared beginnings */
     int64_t n_prompts, n_answers;       /* train: a forest; 0: none */
     int64_t n_repeats;
+    const char *tasks; /* step: a file of tasks, NULL: built-in ones */
     bool unshared, json;
 } bench_options;
 
@@ -47,6 +48,7 @@ typedef struct bench_results {
     double sharing; /* how many times as fast sharing made training; 0: not measured */
     size_t planned_bytes, peak_bytes; /* of training; 0: not measured */
     bool recompute;
+    double n_response_tokens; /* of a step; 0: not measured */
 } bench_results;
 
 /* Keeps the better figures when measured again. */
@@ -96,5 +98,10 @@ azr_status azr_bench__decode(const bench_options *o, azr_model *model, const ben
                              bench_results *out, azr_error *error);
 azr_status azr_bench__train(const bench_options *o, azr_model *model, const bench_limit *limit,
                             bench_results *out, azr_error *error);
+
+azr_status azr_bench__step(const bench_options *o, const bench_limit *limit, bench_results *out,
+                           azr_error *error);
+/* Clips, moves the weights by AdamW (moments: m, then v), packs them. */
+void azr_bench__update(azr_model *model, float *moments, int64_t opt_step);
 
 #endif

@@ -49,11 +49,20 @@ static double sum_times(const bench_times *times)
     return times->forward + times->backward + times->optimizer;
 }
 
-static azr_status train_step(azr_model *model, bench_passes *passes, float *moments,
-                             int64_t opt_step, bench_times *times, azr_error *error)
+void azr_bench__update(azr_model *model, float *moments, int64_t opt_step)
 {
     int64_t n = azr_model_n_weights(model);
     float *gradients = azr_model_gradients(model);
+    double norm = sqrt(azr_sum_squares(n, gradients));
+    azr_adamw adamw = {1e-7, 0.9, 0.99, 1e-8, 0.01, opt_step};
+    azr_adamw_update(&adamw, n, norm > 1 ? 1 / (float)norm : 1, azr_model_weights(model), gradients,
+                     moments, moments + n);
+    azr_model_refresh(model);
+}
+
+static azr_status train_step(azr_model *model, bench_passes *passes, float *moments,
+                             int64_t opt_step, bench_times *times, azr_error *error)
+{
     azr_status status = AZR_OK;
     *times = (bench_times){0};
     for (size_t i = 0; status == AZR_OK && i < passes->n; i++) {
@@ -70,11 +79,8 @@ static azr_status train_step(azr_model *model, bench_passes *passes, float *mome
     }
     if (status != AZR_OK)
         return status;
-    double begin = azr_clock_seconds(), norm = sqrt(azr_sum_squares(n, gradients));
-    azr_adamw adamw = {1e-7, 0.9, 0.99, 1e-8, 0.01, opt_step};
-    azr_adamw_update(&adamw, n, norm > 1 ? 1 / (float)norm : 1, azr_model_weights(model), gradients,
-                     moments, moments + n);
-    azr_model_refresh(model);
+    double begin = azr_clock_seconds();
+    azr_bench__update(model, moments, opt_step);
     times->optimizer = azr_clock_seconds() - begin;
     return AZR_OK;
 }

@@ -33,6 +33,12 @@ static void print_extras(const bench_results *r, bool json)
     else if (r->sharing > 0)
         printf("sharing    %.2f times as fast as the same answers with a prompt each\n",
                r->sharing);
+    if (r->n_response_tokens > 0 && json)
+        azr_json_line(json_pack("{s:s, s:f, s:f}", "bench", "answers", "tokens",
+                                r->n_response_tokens, "step_seconds", r->results[0].seconds));
+    else if (r->n_response_tokens > 0)
+        printf("answers    %.0f tokens drawn and learned from; %.2f s a step\n",
+               r->n_response_tokens, r->results[0].seconds);
     if (r->planned_bytes > 0 && json)
         azr_json_line(json_pack("{s:s, s:I, s:I, s:b}", "bench", "memory", "planned_bytes",
                                 (json_int_t)r->planned_bytes, "peak_bytes",
@@ -43,11 +49,25 @@ static void print_extras(const bench_results *r, bool json)
                (double)r->peak_bytes / gib);
 }
 
+static azr_status measure(const bench_options *o, const char *what, const bench_limit *limit,
+                          bench_results *out, azr_error *error)
+{
+    const azr_config *config = &o->settings.config;
+    azr_model *model = NULL;
+    if (strcmp(what, "step") == 0)
+        return azr_bench__step(o, limit, out, error);
+    azr_status status = azr_model_open(config->model, (azr_dtype)config->dtype, &model, error);
+    if (status == AZR_OK)
+        status = strcmp(what, "decode") == 0 ? azr_bench__decode(o, model, limit, out, error)
+                                             : azr_bench__train(o, model, limit, out, error);
+    azr_model_destroy(model);
+    return status;
+}
+
 static azr_status run_bench(const bench_options *o, const char *what, azr_error *error)
 {
     const azr_config *config = &o->settings.config;
     azr_model_shape shape;
-    azr_model *model = NULL;
     bench_limit limit = {0};
     bench_results results = {.n = 0};
     int n_tries = (int)o->n_repeats + 2;
@@ -65,11 +85,7 @@ static azr_status run_bench(const bench_options *o, const char *what, azr_error 
         azr_bench__print_limit(&limit, o->json);
         return AZR_OK;
     }
-    status = azr_model_open(config->model, (azr_dtype)config->dtype, &model, error);
-    if (status == AZR_OK)
-        status = strcmp(what, "decode") == 0 ? azr_bench__decode(o, model, &limit, &results, error)
-                                             : azr_bench__train(o, model, &limit, &results, error);
-    azr_model_destroy(model);
+    status = measure(o, what, &limit, &results, error);
     if (status == AZR_OK)
         status = azr_bench__measure_limit(&shape, (azr_dtype)config->dtype, n_tries, &limit, error);
     if (status != AZR_OK)
@@ -83,11 +99,12 @@ static azr_status run_bench(const bench_options *o, const char *what, azr_error 
 
 static azr_status check_operand(size_t n, const char *what, azr_error *error)
 {
-    if (n == 1 &&
-        (strcmp(what, "limit") == 0 || strcmp(what, "decode") == 0 || strcmp(what, "train") == 0))
-        return AZR_OK;
+    static const char *const known[] = {"limit", "decode", "train", "step"};
+    for (size_t i = 0; n == 1 && i < sizeof known / sizeof known[0]; i++)
+        if (strcmp(what, known[i]) == 0)
+            return AZR_OK;
     return azr_error_set(error, AZR_ERROR_INPUT,
-                         "azr bench needs one of: limit, decode, train (got '%.64s')",
+                         "azr bench needs one of: limit, decode, train, step (got '%.64s')",
                          n == 0 ? "" : what);
 }
 
@@ -122,20 +139,28 @@ static azr_status run(int argc, char **argv, azr_error *error)
         integer("streams", &o.n_streams, "N", "decode: answers that grow together", 1, 4096),
         integer("prompt", &o.n_prompt, "TOKENS", "decode, train --prompts: length of each prompt",
                 1, 1e6),
-        integer("new", &o.n_new, "TOKENS", "decode, train --prompts: tokens of each answer", 1,
-                1e6),
+        integer("new", &o.n_new, "TOKENS", "decode, train --prompts, step: tokens of each answer",
+                1, 1e6),
         integer("sequences", &o.n_sequences, "N", "train: sequences of a batch", 1, 4096),
         integer("tokens", &o.n_tokens, "TOKENS", "train: length of each sequence", 2, 1e6),
         integer("prompts", &o.n_prompts, "N",
-                "train: answers to so many prompts in place of sequences; 0: sequences", 0, 4096),
+                "train: answers to so many prompts in place of sequences; 0: sequences. step: "
+                "prompts of a step; 0: 8",
+                0, 4096),
         integer("answers", &o.n_answers, "N",
-                "train: answers to each prompt, which is computed once", 1, 4096),
+                "train, step: answers to each prompt, which is computed once", 1, 4096),
         {.name = "unshared",
          .type = AZR_OPTION_FLAG,
          .value = &o.unshared,
          .help = "train: then again with a prompt for each answer, and the ratio"},
+        {.name = "tasks",
+         .type = AZR_OPTION_TEXT,
+         .value = &o.tasks,
+         .argument = "FILE",
+         .help =
+             "step: tasks to ask for the output of, one JSON object a line; else built-in ones"},
         integer("repeats", &o.n_repeats, "N",
-                "train: steps after the first, the best counts; two more for each product", 1,
+                "train, step: steps after the first, the best counts; two more for each product", 1,
                 1000),
         {.name = "json",
          .type = AZR_OPTION_FLAG,
@@ -143,9 +168,10 @@ static azr_status run(int argc, char **argv, azr_error *error)
          .help = "one JSON object a line"},
     };
     azr_usage usage = {
-        .synopsis = "azr bench limit|decode|train -m MODEL [--json]",
+        .synopsis = "azr bench limit|decode|train|step -m MODEL [--json]",
         .about = "limit: how fast the matrix products of the model's shapes are. decode: prefill\n"
                  "and generation of many streams at once. train: forward, backward and AdamW.\n"
+                 "step: answers of at most --new tokens to a few short prompts, then an update.\n"
                  "Shares are of the limit, measured in the same process; work is counted as 2\n"
                  "FLOPs (training: 6) for each matrix parameter that a token touches.\n",
         .options = rows,

@@ -115,6 +115,49 @@ static void test_forest(void **state)
     }
 }
 
+/* Eight prompts with eight answers each, or as many as asked for; the same tokens every time. */
+static void test_step(void **state)
+{
+    const char *folder = *state;
+    static const char *const usual[] = {"--new", "6", NULL};
+    static const char *const few[] = {"--new", "6", "--prompts", "2", "--answers", "3", NULL};
+    double tokens[3], answers[3];
+    for (int i = 0; i < 3; i++) {
+        azr_test_process process = run_bench("step", folder, i < 2 ? usual : few, 0);
+        json_t *step = find_line(process.out, "step"), *drawn = find_line(process.out, "answers");
+        tokens[i] = number_of(step, "tokens");
+        answers[i] = number_of(drawn, "tokens");
+        assert_true(number_of(step, "share") > 0);
+        assert_true(number_of(json_object_get(step, "parts"), "rollout") > 0);
+        json_decref(step);
+        json_decref(drawn);
+        azr_test_process_deinit(&process);
+    }
+    assert_true(tokens[0] == tokens[1] && answers[0] == answers[1]);
+    assert_true(answers[0] > 6 * 6 && answers[0] <= 8 * 8 * 6 && tokens[0] > answers[0]);
+    assert_true(answers[2] >= 6 && answers[2] <= 2 * 3 * 6);
+}
+
+static void test_memory(void **state)
+{
+    const char *folder = *state;
+    static const char *const sets[] = {"recompute=false", "recompute=true"};
+    double planned[2];
+    for (int i = 0; i < 2; i++) {
+        const char *const more[] = {"--sequences", "40",    "--tokens", "100",
+                                    "--set",       sets[i], "--set",    "micro_batch_tokens=4000",
+                                    NULL};
+        azr_test_process process = run_bench("train", folder, more, 0);
+        json_t *line = find_line(process.out, "memory");
+        planned[i] = number_of(line, "planned_bytes");
+        assert_true(number_of(line, "peak_bytes") > 0);
+        assert_int_equal(json_is_true(json_object_get(line, "recompute")), i);
+        json_decref(line);
+        azr_test_process_deinit(&process);
+    }
+    assert_true(planned[1] < planned[0]);
+}
+
 static void test_refused(void **state)
 {
     const char *folder = *state;
@@ -146,8 +189,8 @@ static int remove_model(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_results),
-                                       cmocka_unit_test(test_forest),
-                                       cmocka_unit_test(test_refused)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_results), cmocka_unit_test(test_forest), cmocka_unit_test(test_step),
+        cmocka_unit_test(test_memory), cmocka_unit_test(test_refused)};
     return cmocka_run_group_tests(tests, make_model, remove_model);
 }

@@ -119,6 +119,7 @@ typedef enum azr_exec_level {
 
 typedef struct azr_executor_options {
     /* How a run gets a clean interpreter; replies are the same:
+     * "recycle": one for many, whose memory is brought back from outside after each run.
      * "fork": a copy of a warm one (fork).
      * "spawn": a new one, started for the run behind walls of its own: slow; for comparison.
      * "auto": the fastest that this machine allows at the required level. */

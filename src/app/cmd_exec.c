@@ -311,7 +311,7 @@ static azr_status run(int argc, char **argv, azr_error *error)
          .type = AZR_OPTION_TEXT,
          .value = &engine,
          .argument = "NAME",
-         .help = "how a run gets a clean interpreter: auto, fork or spawn"},
+         .help = "how a run gets a clean interpreter: auto, recycle, fork or spawn"},
         {.name = "jobs",
          .letter = 'j',
          .type = AZR_OPTION_INTEGER,

@@ -64,6 +64,18 @@ static const azr_exec__run_header *map_request(int fd)
                : NULL;
 }
 
+size_t azr_exec__call_init(const azr_exec__run_header *header, azr_exec__call *out_call)
+{
+    const char *program = (const char *)(header + 1);
+    const char *function = program + header->program_bytes + 1;
+    *out_call = (azr_exec__call){.program = program,
+                                 .function = function,
+                                 .arguments = function + header->function_bytes + 1,
+                                 .arguments_bytes = header->arguments_bytes,
+                                 .result_bytes = header->result_bytes};
+    return (size_t)(out_call->arguments - (const char *)header) + header->arguments_bytes;
+}
+
 static bool write_all(const char *bytes, size_t size)
 {
     while (size > 0) {
@@ -105,13 +117,8 @@ _Noreturn void azr_exec__child_run(const azr_exec__walls *walls, int request_fd,
     azr_strbuf out = {azr_try_alloc(record_bytes, 1), 0, record_bytes};
     if (text.data == NULL || out.data == NULL)
         _exit(1);
-    const char *program = (const char *)(header + 1);
-    const char *function = program + header->program_bytes + 1;
-    azr_exec__call call = {.program = program,
-                           .function = function,
-                           .arguments = function + header->function_bytes + 1,
-                           .arguments_bytes = header->arguments_bytes,
-                           .result_bytes = header->result_bytes};
+    azr_exec__call call;
+    azr_exec__call_init(header, &call);
     if (!close_doors(walls, header, record_fd, text_bytes + record_bytes + (1 << 20)))
         _exit(1);
     azr_exec__record record;

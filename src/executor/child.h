@@ -5,6 +5,9 @@
 
 #include "executor/walls.h"
 
+/* What a whole request asks for; texts point into it. Returns its size in bytes. */
+size_t azr_exec__call_init(const azr_exec__run_header *header, azr_exec__call *out_call);
+
 /* request_fd: memory file with an azr_exec__run_header; record_fd: pipe to the hub. Never comes
  * back. */
 _Noreturn void azr_exec__child_run(const azr_exec__walls *walls, int request_fd, int record_fd);

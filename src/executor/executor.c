@@ -5,6 +5,7 @@
 #include "base/memory.h"
 #include "executor/arguments.h"
 #include "executor/hub.h"
+#include "executor/recycle.h"
 #include "executor/literal_node.h"
 
 #include <errno.h>
@@ -188,7 +189,8 @@ static azr_status create(const azr_exec__engine *engine, const azr_executor_opti
             .state = f < AZR_EXEC__N_FLAVOURS ? AZR_EXEC__SERVER_STARTING : AZR_EXEC__SERVER_IDLE};
     pthread_mutex_init(&executor->lock, NULL);
     pthread_cond_init(&executor->changed, NULL);
-    int failure = start_thread(executor);
+    bool ok = engine != &azr_exec__engine_recycle || azr_exec__recycle_start(executor);
+    int failure = ok ? start_thread(executor) : EAGAIN;
     if (failure != 0) {
         executor->stop = true;
         azr_executor_destroy(executor);
@@ -215,7 +217,7 @@ azr_status azr_executor_create(const azr_executor_options *options, azr_executor
     const azr_exec__engine *engine;
     bool any = strcmp(name, "auto") == 0;
     azr_status status = AZR_ERROR_UNSUPPORTED;
-    azr_error first = {0};
+    azr_error last = {0}, passed_over = {0};
     *out_executor = NULL;
     if (options->n_workers < 0 || options->n_workers > AZR_EXEC__MAX_WORKERS)
         return azr_error_set(error, AZR_ERROR_INPUT, "the sandbox can have 0 to %d workers, not %d",
@@ -223,17 +225,17 @@ azr_status azr_executor_create(const azr_executor_options *options, azr_executor
     for (size_t i = 0; (engine = azr_exec__engine_at(i)) != NULL && status != AZR_OK; i++) {
         if (any ? engine->by_name_only : strcmp(engine->name, name) != 0)
             continue;
-        azr_error why = {0};
-        status = create(engine, options, out_executor, &why);
-        if (status != AZR_OK && first.text[0] == '\0')
-            first = why;
+        passed_over = last;
+        status = create(engine, options, out_executor, &last);
     }
-    if (status != AZR_OK && first.text[0] == '\0')
+    if (status == AZR_OK)
+        (*out_executor)->passed_over = passed_over;
+    if (status != AZR_OK && last.text[0] == '\0')
         return azr_error_set(error, AZR_ERROR_INPUT,
-                             "unknown engine '%.32s' of the sandbox: use auto, fork or spawn",
+                             "unknown engine '%.32s' of the sandbox: use auto, recycle, fork or spawn",
                              name);
     if (status != AZR_OK && error != NULL)
-        *error = first;
+        *error = last;
     return status;
 }
 
@@ -247,6 +249,7 @@ void azr_executor_destroy(azr_executor *executor)
 {
     if (executor == NULL)
         return;
+    azr_exec__recycle_stop(executor);
     if (!executor->stop) { /* else the thread never was */
         pthread_mutex_lock(&executor->lock);
         executor->stop = true;
@@ -267,10 +270,18 @@ void azr_executor_destroy(azr_executor *executor)
 azr_status azr_executor_probe(azr_executor *executor, FILE *out, azr_error *error)
 {
     pthread_mutex_lock(&executor->lock);
+    fprintf(out, "engine %s\n", executor->engine->name);
+    if (executor->passed_over.text[0] != '\0')
+        fprintf(out, "  a faster one is missing: %s\n", executor->passed_over.text);
     for (int f = 0; f < AZR_EXEC__N_FLAVOURS; f++) {
         const azr_exec__notice *ready = &executor->servers[f].ready;
         fprintf(out, "flavour %c\n", 'A' + f);
         fprintf(out, "  interpreter  active: %s, engine %s\n", ready->text, executor->engine->name);
+        if (executor->recycle != NULL) {
+            char text[256];
+            azr_exec__recycle_describe(executor, (azr_exec__flavour)f, text, sizeof text);
+            fprintf(out, "  recycling    active: %s\n", text);
+        }
         fprintf(out, "  limits       active: address space, CPU timer, wall clock, no files, no "
                      "processes\n");
         fprintf(out, "  seccomp      %s: %s\n",
@@ -420,9 +431,12 @@ azr_status azr_executor_submit(azr_executor *executor, const azr_exec_job *job,
         azr_exec__hub_queue(executor, what, false);
         copy->n_left++;
     }
+    /* Supervisors of recycled workers are awake already. */
+    bool is_hubs = executor->recycle == NULL || copy->first_flavour >= AZR_EXEC__N_FLAVOURS;
     pthread_mutex_unlock(&executor->lock);
     azr_free(good);
-    wake(executor);
+    if (is_hubs)
+        wake(executor);
     return AZR_OK;
 }
 

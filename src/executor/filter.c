@@ -63,7 +63,7 @@ static int add_pair_rules(scmp_filter_ctx filter)
     return error;
 }
 
-static int add_rules(scmp_filter_ctx filter, bool pair)
+static int add_rules(scmp_filter_ctx filter, uint64_t pair)
 {
     int error = 0;
     for (size_t i = 0; i < AZR_COUNT(allowed) && error == 0; i++)
@@ -84,8 +84,39 @@ static int add_rules(scmp_filter_ctx filter, bool pair)
     if (error == 0)
         error = seccomp_rule_add(filter, SCMP_ACT_KILL_PROCESS, SCMP_SYS(mprotect), 1,
                                  SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, PROT_EXEC));
-    if (error == 0 && pair)
+    if (error == 0 && pair != 0)
         error = add_pair_rules(filter);
+    return error;
+}
+
+/* A run in a recycled worker has all the memory it will get, and no descriptor. */
+static const int allowed_recycled[] = {
+    SCMP_SYS(exit_group),     SCMP_SYS(exit),           SCMP_SYS(futex),
+    SCMP_SYS(clock_gettime),  SCMP_SYS(clock_getres),   SCMP_SYS(gettimeofday),
+    SCMP_SYS(time),           SCMP_SYS(rt_sigreturn),   SCMP_SYS(rt_sigprocmask),
+    SCMP_SYS(sched_yield),    SCMP_SYS(restart_syscall),
+};
+
+/* What the keeper does, and the first steps of a run, with the cookie in the fifth argument. */
+static const int allowed_keeper[] = {
+    SCMP_SYS(clone), SCMP_SYS(wait4), SCMP_SYS(read),         SCMP_SYS(write),
+    SCMP_SYS(prctl), SCMP_SYS(madvise), SCMP_SYS(close_range), SCMP_SYS(timer_create),
+    SCMP_SYS(timer_settime),
+};
+
+static int add_recycle_rules(scmp_filter_ctx filter, uint64_t cookie)
+{
+    int error = 0;
+    for (size_t i = 0; i < AZR_COUNT(allowed_recycled) && error == 0; i++)
+        error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, allowed_recycled[i], 0);
+    for (size_t i = 0; i < AZR_COUNT(fatal) && error == 0; i++)
+        error = seccomp_rule_add(filter, SCMP_ACT_KILL_PROCESS, fatal[i], 0);
+    for (size_t i = 0; i < AZR_COUNT(allowed_keeper) && error == 0; i++)
+        error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, allowed_keeper[i], 1,
+                                 SCMP_A4(SCMP_CMP_EQ, cookie));
+    if (error == 0)
+        error = seccomp_rule_add(filter, SCMP_ACT_KILL_PROCESS, SCMP_SYS(mprotect), 1,
+                                 SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, PROT_EXEC));
     return error;
 }
 
@@ -107,7 +138,8 @@ static bool export_filter(scmp_filter_ctx source, azr_exec__filter *filter)
     return ok;
 }
 
-bool azr_exec__filter_init(azr_exec__filter *filter, bool pair, char *reason, size_t reason_bytes)
+static bool init(azr_exec__filter *filter, int (*add)(scmp_filter_ctx, uint64_t), uint64_t number,
+                 char *reason, size_t reason_bytes)
 {
     *filter = (azr_exec__filter){0};
     scmp_filter_ctx source = seccomp_init(SCMP_ACT_ERRNO(EPERM));
@@ -117,13 +149,24 @@ bool azr_exec__filter_init(azr_exec__filter *filter, bool pair, char *reason, si
     if (error == 0)
         error = seccomp_attr_set(source, SCMP_FLTATR_CTL_OPTIMIZE, 2); /* a binary tree */
     if (error == 0)
-        error = add_rules(source, pair);
+        error = add(source, number);
     bool ok = error == 0 && export_filter(source, filter);
     if (!ok)
         snprintf(reason, reason_bytes, "the filter cannot be built: %s",
                  strerror(error != 0 ? -error : errno));
     seccomp_release(source);
     return ok;
+}
+
+bool azr_exec__filter_init(azr_exec__filter *filter, bool pair, char *reason, size_t reason_bytes)
+{
+    return init(filter, add_rules, pair, reason, reason_bytes);
+}
+
+bool azr_exec__filter_init_recycle(azr_exec__filter *filter, uint64_t cookie, char *reason,
+                                   size_t reason_bytes)
+{
+    return init(filter, add_recycle_rules, cookie, reason, reason_bytes);
 }
 
 void azr_exec__filter_deinit(azr_exec__filter *filter)

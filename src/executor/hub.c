@@ -4,6 +4,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/memory.h"
+#include "executor/recycle.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -41,6 +42,8 @@ void azr_exec__hub_queue(azr_executor *executor, azr_exec__try *what, bool in_fr
 {
     if (executor->servers[what->flavour].state == AZR_EXEC__SERVER_IDLE)
         executor->servers[what->flavour].state = AZR_EXEC__SERVER_STARTING;
+    if (executor->recycle != NULL)
+        azr_exec__recycle_wake(executor);
     if (executor->first == NULL) {
         what->next = NULL;
         executor->first = executor->last = what;
@@ -58,7 +61,7 @@ void azr_exec__hub_queue(azr_executor *executor, azr_exec__try *what, bool in_fr
  */
 
 /* One try has its outcome: the next try, the other flavour, or the input is done. */
-static void end_try(azr_executor *executor, azr_exec__try *what, azr_exec_run *outcome)
+void azr_exec__hub_end(azr_executor *executor, azr_exec__try *what, azr_exec_run *outcome)
 {
     azr_exec__job *job = what->job;
     azr_exec_run *run = &job->runs[what->i_input];
@@ -98,7 +101,7 @@ static void end_internal(azr_executor *executor, azr_exec__try *what, const char
 {
     azr_exec_run outcome = {.status = AZR_EXEC_INTERNAL,
                             .message = azr_copy_text(reason, strlen(reason))};
-    end_try(executor, what, &outcome);
+    azr_exec__hub_end(executor, what, &outcome);
 }
 
 /* Ends the run in the slot, which counts as a try of its program or as a beginning. */
@@ -267,7 +270,7 @@ static void run_ended(azr_executor *executor, azr_exec__flavour flavour,
         read_record(executor, slot);
     azr_exec_run outcome;
     azr_exec__outcome(slot, notice->wait_status, notice->cpu_us, &outcome);
-    end_try(executor, free_slot(slot), &outcome);
+    azr_exec__hub_end(executor, free_slot(slot), &outcome);
 }
 
 static void read_notices(azr_executor *executor, azr_exec__flavour flavour)
@@ -301,17 +304,22 @@ static void read_notices(azr_executor *executor, azr_exec__flavour flavour)
 /* --- beginnings ---------------------------------------------------------------------------------
  */
 
+azr_exec__run_header azr_exec__request_header(const azr_exec__job *job, const azr_strbuf *arguments)
+{
+    return (azr_exec__run_header){.magic = AZR_EXEC__MAGIC,
+                                  .cpu_ms = (uint32_t)job->limits.cpu_ms,
+                                  .memory_bytes = (uint64_t)job->limits.memory_mb << 20,
+                                  .result_bytes = (uint32_t)job->limits.result_bytes,
+                                  .kind = (uint16_t)job->kind,
+                                  .flags = job->allow_constructors ? AZR_EXEC__CONSTRUCTORS : 0,
+                                  .program_bytes = (uint32_t)job->program_bytes,
+                                  .function_bytes = (uint32_t)job->function_bytes,
+                                  .arguments_bytes = (uint32_t)arguments->size};
+}
+
 static bool write_request(int fd, const azr_exec__job *job, const azr_strbuf *arguments)
 {
-    azr_exec__run_header header = {.magic = AZR_EXEC__MAGIC,
-                                   .cpu_ms = (uint32_t)job->limits.cpu_ms,
-                                   .memory_bytes = (uint64_t)job->limits.memory_mb << 20,
-                                   .result_bytes = (uint32_t)job->limits.result_bytes,
-                                   .kind = (uint16_t)job->kind,
-                                   .flags = job->allow_constructors ? AZR_EXEC__CONSTRUCTORS : 0,
-                                   .program_bytes = (uint32_t)job->program_bytes,
-                                   .function_bytes = (uint32_t)job->function_bytes,
-                                   .arguments_bytes = (uint32_t)arguments->size};
+    azr_exec__run_header header = azr_exec__request_header(job, arguments);
     size_t program_bytes = job->program_bytes + 1, function_bytes = job->function_bytes + 1;
     return write(fd, &header, sizeof header) == (ssize_t)sizeof header &&
            write(fd, job->program, program_bytes) == (ssize_t)program_bytes &&
@@ -348,11 +356,10 @@ static begun begin_run(azr_executor *executor, azr_exec__slot *slot, azr_exec__t
     return BEGUN;
 }
 
-/* The first queued try whose server can take it; tries of a broken server end here. */
-static azr_exec__try *next_try(azr_executor *executor)
+azr_exec__try *azr_exec__hub_take(azr_executor *executor, azr_exec__serves *serves, void *argument)
 {
     azr_exec__try *before = NULL, *what = executor->first;
-    while (what != NULL && executor->servers[what->flavour].state == AZR_EXEC__SERVER_STARTING) {
+    while (what != NULL && !serves(executor, what->flavour, argument)) {
         before = what;
         what = what->next;
     }
@@ -367,13 +374,27 @@ static azr_exec__try *next_try(azr_executor *executor)
     return what;
 }
 
+/* Has the flavour recycled workers, which their supervisors look after? */
+static bool is_recycled(const azr_executor *executor, azr_exec__flavour flavour)
+{
+    return executor->recycle != NULL && flavour < AZR_EXEC__N_FLAVOURS;
+}
+
+/* Can the flavour's server take a try? Those of a broken server end here. */
+static bool serves(azr_executor *executor, azr_exec__flavour flavour, void *argument)
+{
+    (void)argument;
+    return !is_recycled(executor, flavour) &&
+           executor->servers[flavour].state != AZR_EXEC__SERVER_STARTING;
+}
+
 static void begin_runs(azr_executor *executor)
 {
     for (int i = 0; i < executor->n_workers; i++) {
         azr_exec__slot *slot = &executor->slots[i];
         if (slot->what != NULL)
             continue;
-        azr_exec__try *what = next_try(executor);
+        azr_exec__try *what = azr_exec__hub_take(executor, serves, NULL);
         if (what == NULL)
             return;
         const azr_exec__server *server = &executor->servers[what->flavour];
@@ -414,7 +435,8 @@ static void check_deadlines(azr_executor *executor)
     }
     for (int f = 0; f < AZR_EXEC__N_SERVERS; f++) {
         azr_exec__server *server = &executor->servers[f];
-        if (server->state != AZR_EXEC__SERVER_STARTING)
+        if (server->state != AZR_EXEC__SERVER_STARTING ||
+            is_recycled(executor, (azr_exec__flavour)f))
             continue;
         if (server->pid != 0 && now >= server->deadline)
             server_failed(executor, (azr_exec__flavour)f, false);
@@ -432,7 +454,8 @@ static int poll_ms(const azr_executor *executor)
             first = executor->slots[i].deadline;
     for (int f = 0; f < AZR_EXEC__N_SERVERS; f++) {
         const azr_exec__server *server = &executor->servers[f];
-        if (server->state == AZR_EXEC__SERVER_STARTING && server->deadline < first)
+        if (server->state == AZR_EXEC__SERVER_STARTING && server->deadline < first &&
+            !is_recycled(executor, (azr_exec__flavour)f))
             first = server->deadline;
     }
     return first <= now ? 0 : (int)((first - now) * 1e3) + 1;

@@ -90,6 +90,8 @@ struct azr_executor {
     bool stop;
     char *without; /* AZR_EXECUTOR_DISABLE */
     const azr_exec__engine *engine;
+    azr_error passed_over; /* why a faster engine was not to be had; empty: none was tried */
+    struct azr_exec__recycle *recycle; /* its supervisors; NULL with other engines */
     azr_exec__server servers[AZR_EXEC__N_SERVERS];
     int n_workers;
     azr_exec__slot slots[AZR_EXEC__MAX_WORKERS];
@@ -102,8 +104,17 @@ struct azr_executor {
 };
 
 void *azr_exec__hub_main(void *executor);
+azr_exec__run_header azr_exec__request_header(const azr_exec__job *job,
+                                              const azr_strbuf *arguments);
 /* With the lock held. */
 void azr_exec__hub_queue(azr_executor *executor, azr_exec__try *what, bool in_front);
+/* The first queued try of a flavour that serves says yes to, off the queue; NULL when there is none.
+ * Afterwards azr_exec__hub_end, or back into the queue. */
+typedef bool azr_exec__serves(azr_executor *executor, azr_exec__flavour flavour, void *argument);
+azr_exec__try *azr_exec__hub_take(azr_executor *executor, azr_exec__serves *serves, void *argument);
+/* One try has its outcome, which is consumed: the next try, the other flavour, or the input is
+ * done. The try is not the caller's any more. */
+void azr_exec__hub_end(azr_executor *executor, azr_exec__try *what, azr_exec_run *outcome);
 void azr_exec__job_destroy(azr_exec__job *job);
 
 /* outcome.c: what a run came to. wait_status and cpu_us are from the server, the slot's record from

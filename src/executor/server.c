@@ -182,7 +182,8 @@ _Noreturn void azr_exec__server_fail(azr_exec__walls *walls)
 }
 
 /* The fastest first. */
-static const azr_exec__engine *const engines[] = {&azr_exec__engine_fork, &azr_exec__engine_spawn};
+static const azr_exec__engine *const engines[] = {&azr_exec__engine_recycle, &azr_exec__engine_fork,
+                                                  &azr_exec__engine_spawn};
 
 const azr_exec__engine *azr_exec__engine_at(size_t i)
 {

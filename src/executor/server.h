@@ -38,7 +38,8 @@ typedef struct azr_exec__engine {
                        azr_exec__report **out_report);
 } azr_exec__engine;
 
-extern const azr_exec__engine azr_exec__engine_fork, azr_exec__engine_spawn;
+extern const azr_exec__engine azr_exec__engine_recycle, azr_exec__engine_fork,
+    azr_exec__engine_spawn;
 /* All engines, the fastest first; NULL behind the last. */
 const azr_exec__engine *azr_exec__engine_at(size_t i);
 

@@ -5,8 +5,8 @@
 #include "base/memory.h"
 #include "executor/arguments.h"
 #include "executor/hub.h"
-#include "executor/recycle.h"
 #include "executor/literal_node.h"
+#include "executor/recycle.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -228,12 +228,12 @@ azr_status azr_executor_create(const azr_executor_options *options, azr_executor
         passed_over = last;
         status = create(engine, options, out_executor, &last);
     }
-    if (status == AZR_OK)
+    if (*out_executor != NULL)
         (*out_executor)->passed_over = passed_over;
     if (status != AZR_OK && last.text[0] == '\0')
-        return azr_error_set(error, AZR_ERROR_INPUT,
-                             "unknown engine '%.32s' of the sandbox: use auto, recycle, fork or spawn",
-                             name);
+        return azr_error_set(
+            error, AZR_ERROR_INPUT,
+            "unknown engine '%.32s' of the sandbox: use auto, recycle, fork or spawn", name);
     if (status != AZR_OK && error != NULL)
         *error = last;
     return status;

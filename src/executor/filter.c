@@ -91,17 +91,24 @@ static int add_rules(scmp_filter_ctx filter, uint64_t pair)
 
 /* A run in a recycled worker has all the memory it will get, and no descriptor. */
 static const int allowed_recycled[] = {
-    SCMP_SYS(exit_group),     SCMP_SYS(exit),           SCMP_SYS(futex),
-    SCMP_SYS(clock_gettime),  SCMP_SYS(clock_getres),   SCMP_SYS(gettimeofday),
-    SCMP_SYS(time),           SCMP_SYS(rt_sigreturn),   SCMP_SYS(rt_sigprocmask),
-    SCMP_SYS(sched_yield),    SCMP_SYS(restart_syscall),
+    SCMP_SYS(exit_group),
+    SCMP_SYS(exit),
+    SCMP_SYS(futex),
+    SCMP_SYS(clock_gettime),
+    SCMP_SYS(clock_getres),
+    SCMP_SYS(gettimeofday),
+    SCMP_SYS(time),
+    SCMP_SYS(rt_sigreturn),
+    SCMP_SYS(rt_sigprocmask),
+    SCMP_SYS(sched_yield),
+    SCMP_SYS(restart_syscall),
 };
 
 /* What the keeper does, and the first steps of a run, with the cookie in the fifth argument. */
 static const int allowed_keeper[] = {
-    SCMP_SYS(clone), SCMP_SYS(wait4), SCMP_SYS(read),         SCMP_SYS(write),
-    SCMP_SYS(prctl), SCMP_SYS(madvise), SCMP_SYS(close_range), SCMP_SYS(timer_create),
-    SCMP_SYS(timer_settime),
+    SCMP_SYS(clone),       SCMP_SYS(wait4),        SCMP_SYS(read),
+    SCMP_SYS(write),       SCMP_SYS(prctl),        SCMP_SYS(madvise),
+    SCMP_SYS(close_range), SCMP_SYS(timer_create), SCMP_SYS(timer_settime),
 };
 
 static int add_recycle_rules(scmp_filter_ctx filter, uint64_t cookie)

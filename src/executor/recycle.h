@@ -1,5 +1,5 @@
-/* recycle.h: recycled workers as their supervisor sees them. A worker keeps its warm interpreter for
- * all its runs: after each the supervisor, a thread of azr's process, brings its memory back to
+/* recycle.h: recycled workers as their supervisor sees them. A worker keeps its warm interpreter
+ * for all its runs: after each the supervisor, a thread of azr's process, brings its memory back to
  * what it was. Private to executor/. */
 #ifndef AZR_EXECUTOR_RECYCLE_H
 #define AZR_EXECUTOR_RECYCLE_H
@@ -28,21 +28,21 @@ typedef struct azr_exec__worker {
     pid_t pid;        /* of its outermost process */
     pid_t keeper_pid; /* for its core only */
     int control_fd, command_fd, report_fd, image_fd, pagemap_fd, memory_fd;
-    bool has_scan;     /* the kernel has PAGEMAP_SCAN */
-    char *window;      /* AZR_EXEC__WINDOW_BYTES, shared with the worker */
-    char *image;       /* the image file, shared */
-    char *pristine;    /* its hot pages as they should be, packed */
+    bool has_scan;             /* the kernel has PAGEMAP_SCAN */
+    char *window;              /* AZR_EXEC__WINDOW_BYTES, shared with the worker */
+    char *image;               /* the image file, shared */
+    char *pristine;            /* its hot pages as they should be, packed */
     azr_exec__range *hot_runs; /* offsets in the image */
     size_t n_hot_runs, n_hot_pages;
     uint64_t n_stretches, image_bytes;
-    azr_exec__stretch *stretches; /* rising */
+    azr_exec__stretch *stretches;                   /* rising */
     azr_exec__range ignored[AZR_EXEC__MAX_IGNORED]; /* pages that are nobody's: the kernel's */
     size_t n_ignored;
     azr_exec__drop drops[AZR_EXEC__MAX_DROPS]; /* to be dropped before the next run */
     size_t n_drops;
     size_t input_bytes; /* of the window, that must be wiped */
     size_t max_record_bytes;
-    uint16_t *counts; /* runs that wrote to a page of the image that is not hot */
+    uint16_t *counts;           /* runs that wrote to a page of the image that is not hot */
     uint32_t n_runs, n_faulted; /* since the counts were taken; runs with page faults */
     uint64_t n_unchecked;       /* runs since all pages were compared */
 } azr_exec__worker;

@@ -18,7 +18,7 @@ static struct {
 void azr_exec__recycle_child_prepare(azr_exec__flavour flavour)
 {
     (void)flavour;
-    char *window = (char *)(uintptr_t)azr_exec__window_address;
+    char *window = azr_exec__at(azr_exec__window_address);
     job.input = (const azr_exec__input *)(const void *)(window + AZR_EXEC__INPUT_OFFSET);
     job.place = (azr_exec__record_place *)(void *)(window + AZR_EXEC__RECORD_OFFSET);
     job.inline_end = window + AZR_EXEC__RECORD_OFFSET + AZR_EXEC__RECORD_BYTES;

@@ -90,8 +90,8 @@ static bool move_stretch(sealer *s, uint64_t address, uint64_t bytes, int prot)
         uint64_t page = (offset + at) / PAGE;
         while (s->i_hot < s->seal->n_hot && s->seal->hot[s->i_hot] < page)
             s->i_hot++;
-        bool is_hot = s->i_hot < s->seal->n_hot && s->seal->hot[s->i_hot] == page &&
-                      (prot & PROT_WRITE) != 0;
+        bool is_hot =
+            s->i_hot < s->seal->n_hot && s->seal->hot[s->i_hot] == page && (prot & PROT_WRITE) != 0;
         n = PAGE;
         if (is_hot) {
             while (at + n < bytes && s->i_hot + n / PAGE < s->seal->n_hot &&
@@ -109,7 +109,7 @@ static bool move_stretch(sealer *s, uint64_t address, uint64_t bytes, int prot)
         if (!move(address + at, n, prot, flags, s->seal->image_fd, offset + at))
             return refuse(s, "a page cannot be moved", address + at);
         /* Without their page table entries the first runs would be slow: no more. */
-        (void)madvise((void *)(uintptr_t)(address + at), n, is_hot ? POPULATE_WRITE : POPULATE_READ);
+        (void)madvise(azr_exec__at(address + at), n, is_hot ? POPULATE_WRITE : POPULATE_READ);
     }
     return true;
 }
@@ -172,7 +172,8 @@ static bool move_mapping(sealer *s, uint64_t start, uint64_t end, const char *pe
     return move_stretch(s, start, end - start, prot);
 }
 
-bool azr_exec__image_seal(const azr_exec__seal *seal, azr_exec__image *image, char *reason,
+bool azr_exec__image_seal(const azr_exec__seal *seal, azr_exec__image *image,
+                          char *reason, /* NOLINT(readability-non-const-parameter): kept in s */
                           size_t reason_bytes)
 {
     static char maps[MAX_MAPS_BYTES + 1];

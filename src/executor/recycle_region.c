@@ -10,8 +10,8 @@
 
 enum {
     ALIGN = 16,
-    SMALL_BYTES = 1024,        /* classes of 16 bytes up to here, */
-    MEDIUM_BYTES = 32 << 10,   /* four to a doubling up to here */
+    SMALL_BYTES = 1024,      /* classes of 16 bytes up to here, */
+    MEDIUM_BYTES = 32 << 10, /* four to a doubling up to here */
     SMALL_CLASSES = SMALL_BYTES / ALIGN + 1,
     CLASSES = SMALL_CLASSES + 4 * 5,
     ARENA_ALIGN = 16 << 10, /* of pymalloc's pools: an arena that begins so has one pool more */
@@ -28,8 +28,8 @@ _Static_assert(sizeof(block) == ALIGN, "blocks stay aligned");
 /* The process has one interpreter, and it one memory. */
 static struct {
     char *base, *top, *end;
-    char *limit;      /* nothing is handed out beyond */
-    char *high;       /* from here on nothing was ever touched: zeros */
+    char *limit; /* nothing is handed out beyond */
+    char *high;  /* from here on nothing was ever touched: zeros */
     block *free[CLASSES];
     block *large;     /* free, by address */
     block *arenas;    /* free arenas, all of one size */
@@ -54,7 +54,7 @@ static size_t class_of(size_t *bytes)
 
 static char *from_top(size_t bytes, size_t align)
 {
-    char *start = (char *)(((uintptr_t)region.top + align - 1) & ~(uintptr_t)(align - 1));
+    char *start = region.top + (-(uintptr_t)region.top & (align - 1));
     if (start > region.limit || bytes > (size_t)(region.limit - start))
         return NULL;
     region.top = start + bytes;
@@ -126,7 +126,7 @@ static void *take(size_t size, char **out_zero)
     } else {
         b = take_large(bytes);
     }
-    *out_zero = (char *)UINTPTR_MAX;
+    *out_zero = region.end;
     if (b == NULL) {
         b = (block *)from_top(bytes, ALIGN);
         if (b == NULL)

@@ -56,8 +56,8 @@ static azr_exec__ran receive_report(const azr_exec__worker *w, double deadline,
     } while (n < 0 && errno == EINTR);
     if (n == 0)
         return AZR_EXEC__RAN_LATE;
-    bool whole = n > 0 && read(w->report_fd, out_report, sizeof *out_report) ==
-                              (ssize_t)sizeof *out_report;
+    bool whole =
+        n > 0 && read(w->report_fd, out_report, sizeof *out_report) == (ssize_t)sizeof *out_report;
     return whole ? AZR_EXEC__RAN : AZR_EXEC__RAN_BROKEN;
 }
 
@@ -135,7 +135,8 @@ static void take_records(azr_exec__worker *w, size_t n_requests, azr_exec__ended
             azr_strbuf_append(record, part + (address - inline_start), bytes);
         } else {
             char *copy = azr_alloc(bytes, 1);
-            ssize_t n = address <= INT64_MAX ? pread(w->memory_fd, copy, bytes, (off_t)address) : -1;
+            ssize_t n =
+                address <= INT64_MAX ? pread(w->memory_fd, copy, bytes, (off_t)address) : -1;
             if (n == (ssize_t)bytes)
                 azr_strbuf_append(record, copy, bytes);
             azr_free(copy);

@@ -43,7 +43,8 @@ static bool spawn_process(azr_exec__worker *w, const char *without, const beginn
     static char *const environment[] = {NULL};
     char name[32], letter[2] = {(char)('A' + w->flavour), '\0'}, engine[] = "recycle";
     snprintf(name, sizeof name, "%s", azr_exec__server_name);
-    char *argv[] = {name, engine, letter, (char *)(uintptr_t)without, NULL};
+    char *copy = azr_copy_text(without, strlen(without));
+    char *argv[] = {name, engine, letter, copy, NULL};
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
     posix_spawn_file_actions_init(&actions);
@@ -53,6 +54,7 @@ static bool spawn_process(azr_exec__worker *w, const char *without, const beginn
     int error = posix_spawn(&w->pid, "/proc/self/exe", &actions, &attributes, argv, environment);
     posix_spawn_file_actions_destroy(&actions);
     posix_spawnattr_destroy(&attributes);
+    azr_free(copy);
     if (error != 0)
         w->pid = 0;
     errno = error;
@@ -79,8 +81,7 @@ static bool write_start(azr_exec__worker *w, const azr_exec__hot *hot, char *rea
     size_t at = (sizeof *start + start->n_hot * sizeof start->hot[0] + 15) & ~(size_t)15;
     size_t bytes = filter.program.len * sizeof filter.program.filter[0];
     start->program.len = filter.program.len;
-    start->program.filter =
-        (struct sock_filter *)(uintptr_t)(azr_exec__window_address + AZR_EXEC__INPUT_OFFSET + at);
+    start->program.filter = azr_exec__at(azr_exec__window_address + AZR_EXEC__INPUT_OFFSET + at);
     memcpy((char *)start + at, filter.program.filter, bytes);
     w->input_bytes = at + bytes;
     azr_exec__filter_deinit(&filter);
@@ -93,8 +94,8 @@ static bool open_window(azr_exec__worker *w, beginning *b)
     b->window_fd = memfd_create("azr-window", MFD_CLOEXEC);
     if (b->window_fd < 0 || ftruncate(b->window_fd, AZR_EXEC__WINDOW_BYTES) != 0)
         return false;
-    w->window = mmap(NULL, AZR_EXEC__WINDOW_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED,
-                     b->window_fd, 0);
+    w->window =
+        mmap(NULL, AZR_EXEC__WINDOW_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, b->window_fd, 0);
     if (w->window == MAP_FAILED) {
         w->window = NULL;
         return false;

@@ -37,17 +37,17 @@ typedef struct supervisor {
 } supervisor;
 
 struct azr_exec__recycle {
-    pthread_cond_t work;    /* queued, delivered, wanted, or stop */
-    pthread_cond_t starts;  /* for the starter */
+    pthread_cond_t work;   /* queued, delivered, wanted, or stop */
+    pthread_cond_t starts; /* for the starter */
     pthread_t starter;
     bool has_starter, stop, always_scan;
     int n_supervisors, n_idle;
     supervisor supervisors[AZR_EXEC__MAX_WORKERS];
     azr_exec__hot hot[N_FLAVOURS];
     bool is_trained[N_FLAVOURS];
-    azr_exec__worker *spare; /* of flavour A */
-    int n_failures[N_FLAVOURS];     /* starts since the last good one */
-    double failing_from[N_FLAVOURS]; /* when the first of them failed */
+    azr_exec__worker *spare;                      /* of flavour A */
+    int n_failures[N_FLAVOURS];                   /* starts since the last good one */
+    double failing_from[N_FLAVOURS];              /* when the first of them failed */
     uint64_t n_restarts, n_checks, n_differences; /* for the probe */
 };
 
@@ -269,7 +269,8 @@ static bool train(azr_exec__worker *w, azr_exec__hot *hot)
     bool good = true;
     for (int i = 0; i < ROUNDS; i++) {
         for (const char *const *p = azr_exec__training; *p != NULL && good; p++) {
-            azr_exec__job job = {.program = (char *)(uintptr_t)*p,
+            char *program = azr_copy_text(*p, strlen(*p));
+            azr_exec__job job = {.program = program,
                                  .program_bytes = strlen(*p),
                                  .function = (char[]){"f"},
                                  .function_bytes = 1,
@@ -284,6 +285,7 @@ static bool train(azr_exec__worker *w, azr_exec__hot *hot)
             if (good)
                 azr_strbuf_deinit(&ended.records[0]);
             good = good && azr_exec__worker_restore(w, ended.n_faults, true);
+            azr_free(program);
         }
     }
     if (good)
@@ -308,8 +310,8 @@ static void note_start(azr_executor *executor, azr_exec__flavour flavour,
         server->state = AZR_EXEC__SERVER_READY;
         /* Other flavours are started when they are needed; what they lack then ends their start. */
         for (int f = 0; f < N_FLAVOURS && flavour == AZR_EXEC__FLAVOUR_A; f++) {
-            if (executor->servers[f].was_ready || executor->servers[f].state ==
-                                                      AZR_EXEC__SERVER_BROKEN)
+            if (executor->servers[f].was_ready ||
+                executor->servers[f].state == AZR_EXEC__SERVER_BROKEN)
                 continue;
             executor->servers[f].ready = *notice;
             executor->servers[f].state = AZR_EXEC__SERVER_READY;
@@ -340,8 +342,7 @@ static azr_exec__worker *start_one(azr_executor *executor, azr_exec__flavour fla
     bool broken;
     pthread_mutex_unlock(&executor->lock);
     pin_thread(core);
-    azr_exec__worker *w =
-        azr_exec__worker_start(flavour, executor->without, hot, &notice, &broken);
+    azr_exec__worker *w = azr_exec__worker_start(flavour, executor->without, hot, &notice, &broken);
     if (w != NULL && executor->servers[0].was_ready &&
         (executor->servers[0].ready.layers & ~notice.layers) != 0) {
         azr_exec__worker_destroy(w);

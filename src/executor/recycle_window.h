@@ -68,8 +68,8 @@ _Static_assert(AZR_EXEC__DROPS_OFFSET + AZR_EXEC__MAX_DROPS * (int)sizeof(azr_ex
 /* What the input holds at a run, then the requests, each a run_header with its texts (protocol.h)
  * on a boundary of 16 bytes. */
 typedef struct azr_exec__input {
-    struct sigevent event;    /* of the CPU timer: SIGKILL, */
-    struct itimerspec cpu;    /* after so long */
+    struct sigevent event; /* of the CPU timer: SIGKILL, */
+    struct itimerspec cpu; /* after so long */
     uint64_t n_requests;
     uint64_t bytes; /* of all */
 } azr_exec__input;
@@ -104,6 +104,11 @@ enum {
     AZR_EXEC__STACK_IMAGE_BYTES = 256 << 10, /* of its top: part of the image */
     AZR_EXEC__REGION_SLACK = 4 << 20,        /* beyond the top: part of the image */
 };
+
+static inline void *azr_exec__at(uint64_t address)
+{
+    return (void *)(uintptr_t)address; /* NOLINT(performance-no-int-to-ptr): that is the point */
+}
 
 /* A stretch of the worker's memory that goes back to what it was after each run: to its pages in
  * the image file, or to zeros. */

@@ -1,6 +1,7 @@
 /* recycle_worker.c: how a process becomes a recycled worker: walls, interpreter, image, keeper. */
 #include "executor/recycle_worker.h"
 
+#include "base/memory.h"
 #include "executor/recycle_keeper.h"
 #include "executor/recycle_region.h"
 #include "executor/server.h"
@@ -52,9 +53,11 @@ static void fix_addresses(const azr_exec__walls *walls)
         return;
     char name[32], letter[2] = {(char)('A' + walls->flavour), '\0'}, engine[] = "recycle";
     snprintf(name, sizeof name, "%s", azr_exec__server_name);
-    char *argv[] = {name, engine, letter, (char *)(uintptr_t)walls->without, NULL};
+    char *without = azr_copy_text(walls->without, strlen(walls->without));
+    char *argv[] = {name, engine, letter, without, NULL};
     fcntl(AZR_EXEC__CONTROL_FD, F_SETFD, 0);
     execv("/proc/self/exe", argv);
+    azr_free(without);
     fcntl(AZR_EXEC__CONTROL_FD, F_SETFD, FD_CLOEXEC);
 }
 
@@ -132,7 +135,7 @@ static bool open_own(worker *w)
 
 static bool map_window(worker *w)
 {
-    char *at = (char *)(uintptr_t)azr_exec__window_address;
+    char *at = azr_exec__at(azr_exec__window_address);
     enum { READ_BYTES = AZR_EXEC__WINDOW_BYTES - AZR_EXEC__DROPS_OFFSET, USUAL_BYTES = 256 << 10 };
     w->window = mmap(at, AZR_EXEC__DROPS_OFFSET, PROT_READ | PROT_WRITE,
                      MAP_SHARED | MAP_FIXED_NOREPLACE | MAP_POPULATE, w->window_fd, 0);
@@ -148,12 +151,11 @@ static bool map_window(worker *w)
 static bool map_own(worker *w)
 {
     azr_exec__flavour flavour = w->walls->flavour;
-    char *at = (char *)(uintptr_t)azr_exec__flavour_address(azr_exec__stack_address, flavour);
+    char *at = azr_exec__at(azr_exec__flavour_address(azr_exec__stack_address, flavour));
     w->stack = mmap(at, AZR_EXEC__STACK_BYTES, PROT_READ | PROT_WRITE,
                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
     uint64_t region = azr_exec__flavour_address(azr_exec__region_address, flavour);
-    return w->stack == at &&
-           azr_exec__region_start((void *)(uintptr_t)region, azr_exec__region_bytes);
+    return w->stack == at && azr_exec__region_start(azr_exec__at(region), azr_exec__region_bytes);
 }
 
 /* The C library's own heap cannot grow in a run: it gets some room now. */
@@ -163,7 +165,7 @@ static void reserve_heap(void)
     mallopt(M_TRIM_THRESHOLD, 64 << 20);
     mallopt(M_MMAP_THRESHOLD, 64 << 20);
     mallopt(M_ARENA_MAX, 1);
-    free(malloc(ROOM));
+    azr_free(azr_try_alloc(ROOM, 1));
 }
 
 /* --- the last walls -----------------------------------------------------------------------------
@@ -203,10 +205,9 @@ static bool set_limits(const worker *w)
 {
     /* The process outside, the keeper and a run: a run's own child is one too many. Without a user
      * namespace the limit would count all processes of the user; then only the cookie holds. */
-    return (!w->inside || set_limit(RLIMIT_NPROC, 3)) &&
-           set_limit(RLIMIT_CORE, 0) && set_limit(RLIMIT_MEMLOCK, 0) &&
-           set_limit(RLIMIT_MSGQUEUE, 0) && set_limit(RLIMIT_NOFILE, 64) &&
-           prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0;
+    return (!w->inside || set_limit(RLIMIT_NPROC, 3)) && set_limit(RLIMIT_CORE, 0) &&
+           set_limit(RLIMIT_MEMLOCK, 0) && set_limit(RLIMIT_MSGQUEUE, 0) &&
+           set_limit(RLIMIT_NOFILE, 64) && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0;
 }
 
 /* The kernel writes to this area of the thread when it likes to. */
@@ -223,15 +224,15 @@ static bool seal_image(worker *w)
     azr_exec__image *image = (azr_exec__image *)(void *)(w->window + AZR_EXEC__RECORD_OFFSET);
     const azr_exec__start *start =
         (const azr_exec__start *)(const void *)(w->window + AZR_EXEC__INPUT_OFFSET);
-    azr_exec__seal seal = {.image_fd = w->image_fd,
-                           .maps_fd = w->maps_fd,
-                           .pagemap_fd = w->pagemap_fd,
-                           .region = azr_exec__flavour_address(azr_exec__region_address,
-                                                               w->walls->flavour),
-                           .region_top = (uint64_t)(uintptr_t)azr_exec__region_top(),
-                           .stack = (uint64_t)(uintptr_t)w->stack,
-                           .hot = start->hot,
-                           .n_hot = start->n_hot};
+    azr_exec__seal seal = {
+        .image_fd = w->image_fd,
+        .maps_fd = w->maps_fd,
+        .pagemap_fd = w->pagemap_fd,
+        .region = azr_exec__flavour_address(azr_exec__region_address, w->walls->flavour),
+        .region_top = (uint64_t)(uintptr_t)azr_exec__region_top(),
+        .stack = (uint64_t)(uintptr_t)w->stack,
+        .hot = start->hot,
+        .n_hot = start->n_hot};
     char *text = w->walls->ready.text;
     char reason[sizeof w->walls->ready.text / 2];
     bool ok = azr_exec__image_seal(&seal, image, reason, sizeof reason);

@@ -23,15 +23,21 @@ static inline azr_exec_limits small_limits(void)
     return limits;
 }
 
-static inline azr_executor *open_sandbox(azr_exec_level required)
+static inline azr_executor *open_engine_at(const char *engine, azr_exec_level required)
 {
     azr_executor_options options = azr_executor_default_options();
+    options.engine = engine;
     options.required = required;
     azr_executor *executor = NULL;
     azr_error error = {0};
     if (azr_executor_create(&options, &executor, &error) != AZR_OK)
         fail_msg("%s", error.text);
     return executor;
+}
+
+static inline azr_executor *open_sandbox(azr_exec_level required)
+{
+    return open_engine_at("auto", required);
 }
 
 /* f(input) of the program; the reply is the caller's. */

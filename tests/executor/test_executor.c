@@ -91,7 +91,7 @@ static void nothing_is_left(void **state)
     pid_t pids[256];
     size_t n_fds = count_descriptors(), n_before = descendants(getpid(), pids, 256), n_serving = 0;
     for (int round = 0; round < 3; round++) {
-        azr_executor *executor = open_sandbox(AZR_EXEC_LEVEL_SECCOMP);
+        azr_executor *executor = open_engine_at("fork", AZR_EXEC_LEVEL_SECCOMP);
         check_sentinel(executor);
         size_t n = descendants(getpid(), pids, 256), n_open = count_descriptors();
         if (round == 0)
@@ -443,7 +443,7 @@ static void kills_of_starting_servers(void **state)
 {
     (void)state;
     enum { N = 60, N_KILLS = 120 };
-    azr_executor *executor = open_sandbox(AZR_EXEC_LEVEL_SECCOMP);
+    azr_executor *executor = open_engine_at("fork", AZR_EXEC_LEVEL_SECCOMP);
     uint64_t tickets[N];
     pid_t pids[256];
     for (int i = 0; i < N; i++)

@@ -83,6 +83,11 @@ typedef struct azr_exec_job {
     /* Programs may import what programs for evaluation need besides (sys, random, time, ...);
      * always so for SCRIPT and TESTS. Runs in a server of its own, without check_determinism. */
     bool wide_modules;
+    /* CALL: the inputs may run one after another in one process, each with the program's globals
+     * made anew: faster with "recycle" (others take no notice). A program that changes the modules
+     * it imports then hands that on to its next input: for programs whose values are only compared
+     * with known ones, not for values that are to be kept. Without check_determinism only. */
+    bool share_process;
     bool check_determinism; /* run under more flavours (order of sets, hash seed, addresses, random
                                seed, clock) and compare: a difference is NONDETERMINISTIC. Values
                                are compared, so dicts that differ in order only are the same */

@@ -94,6 +94,9 @@ int64_t azr_bench__passes_room(const bench_passes *passes);
 /* GFLOP of the matrix products of learning from them. */
 double azr_bench__passes_work(const bench_passes *passes, const bench_limit *limit);
 
+/* azr bench exec: the whole command, which knows no model. */
+azr_status azr_bench__exec(int argc, char **argv, azr_error *error);
+
 azr_status azr_bench__decode(const bench_options *o, azr_model *model, const bench_limit *limit,
                              bench_results *out, azr_error *error);
 azr_status azr_bench__train(const bench_options *o, azr_model *model, const bench_limit *limit,

@@ -104,7 +104,7 @@ static azr_status check_operand(size_t n, const char *what, azr_error *error)
         if (strcmp(what, known[i]) == 0)
             return AZR_OK;
     return azr_error_set(error, AZR_ERROR_INPUT,
-                         "azr bench needs one of: limit, decode, train, step (got '%.64s')",
+                         "azr bench needs one of: limit, decode, train, step, exec (got '%.64s')",
                          n == 0 ? "" : what);
 }
 
@@ -122,6 +122,8 @@ static azr_option integer(const char *name, int64_t *value, const char *argument
 
 static azr_status run(int argc, char **argv, azr_error *error)
 {
+    if (argc > 1 && strcmp(argv[1], "exec") == 0)
+        return azr_bench__exec(argc, argv, error);
     bench_options o = {.n_streams = 64,
                        .n_prompt = 128,
                        .n_new = 32,
@@ -168,12 +170,14 @@ static azr_status run(int argc, char **argv, azr_error *error)
          .help = "one JSON object a line"},
     };
     azr_usage usage = {
-        .synopsis = "azr bench limit|decode|train|step -m MODEL [--json]",
+        .synopsis = "azr bench limit|decode|train|step -m MODEL [--json]\n"
+                    "azr bench exec [--json]",
         .about = "limit: how fast the matrix products of the model's shapes are. decode: prefill\n"
                  "and generation of many streams at once. train: forward, backward and AdamW.\n"
                  "step: answers of at most --new tokens to a few short prompts, then an update.\n"
                  "Shares are of the limit, measured in the same process; work is counted as 2\n"
-                 "FLOPs (training: 6) for each matrix parameter that a token touches.\n",
+                 "FLOPs (training: 6) for each matrix parameter that a token touches.\n"
+                 "exec: runs of programs in the sandbox; see azr bench exec --help.\n",
         .options = rows,
         .n_options = sizeof rows / sizeof rows[0],
         .operands = &what,

@@ -405,6 +405,8 @@ static azr_exec__job *copy_job(const azr_exec_job *job)
     copy->function = azr_copy_text(function, copy->function_bytes);
     copy->limits = job->limits;
     copy->check_determinism = job->check_determinism;
+    copy->share_process =
+        job->kind == AZR_EXEC_CALL && job->share_process && !job->check_determinism;
     copy->n_inputs = job->n_inputs;
     copy->arguments = azr_alloc(job->n_inputs, sizeof *copy->arguments);
     copy->runs = azr_alloc(job->n_inputs, sizeof *copy->runs);

@@ -359,7 +359,7 @@ static begun begin_run(azr_executor *executor, azr_exec__slot *slot, azr_exec__t
 azr_exec__try *azr_exec__hub_take(azr_executor *executor, azr_exec__serves *serves, void *argument)
 {
     azr_exec__try *before = NULL, *what = executor->first;
-    while (what != NULL && !serves(executor, what->flavour, argument)) {
+    while (what != NULL && !serves(executor, what, argument)) {
         before = what;
         what = what->next;
     }
@@ -380,12 +380,12 @@ static bool is_recycled(const azr_executor *executor, azr_exec__flavour flavour)
     return executor->recycle != NULL && flavour < AZR_EXEC__N_FLAVOURS;
 }
 
-/* Can the flavour's server take a try? Those of a broken server end here. */
-static bool serves(azr_executor *executor, azr_exec__flavour flavour, void *argument)
+/* Can the try's server take it? Those of a broken server end here. */
+static bool serves(azr_executor *executor, const azr_exec__try *what, void *argument)
 {
     (void)argument;
-    return !is_recycled(executor, flavour) &&
-           executor->servers[flavour].state != AZR_EXEC__SERVER_STARTING;
+    return !is_recycled(executor, what->flavour) &&
+           executor->servers[what->flavour].state != AZR_EXEC__SERVER_STARTING;
 }
 
 static void begin_runs(azr_executor *executor)

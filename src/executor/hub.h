@@ -28,7 +28,7 @@ enum {
 
 typedef struct azr_exec__job {
     azr_exec_kind kind;
-    bool allow_constructors;
+    bool allow_constructors, share_process;
     azr_exec__flavour first_flavour;
     char *program, *function;
     size_t program_bytes, function_bytes;
@@ -108,9 +108,9 @@ azr_exec__run_header azr_exec__request_header(const azr_exec__job *job,
                                               const azr_strbuf *arguments);
 /* With the lock held. */
 void azr_exec__hub_queue(azr_executor *executor, azr_exec__try *what, bool in_front);
-/* The first queued try of a flavour that serves says yes to, off the queue; NULL when there is
+/* The first queued try that serves says yes to, off the queue; NULL when there is
  * none. Afterwards azr_exec__hub_end, or back into the queue. */
-typedef bool azr_exec__serves(azr_executor *executor, azr_exec__flavour flavour, void *argument);
+typedef bool azr_exec__serves(azr_executor *executor, const azr_exec__try *what, void *argument);
 azr_exec__try *azr_exec__hub_take(azr_executor *executor, azr_exec__serves *serves, void *argument);
 /* One try has its outcome, which is consumed: the next try, the other flavour, or the input is
  * done. The try is not the caller's any more. */

@@ -343,11 +343,15 @@ static PyObject *call_f(const azr_exec__call *call)
     PyCompilerFlags flags = {.cf_flags = PyCF_IGNORE_COOKIE | PyCF_SOURCE_IS_UTF8,
                              .cf_feature_version = PY_MINOR_VERSION};
     PyObject *globals = fresh_globals();
-    PyObject *code = globals != NULL ? Py_CompileStringExFlags(call->program, "program.py",
-                                                               Py_file_input, &flags, -1)
-                                     : NULL;
+    PyObject *code = call->code != NULL ? *call->code : NULL;
+    if (code == NULL && globals != NULL)
+        code = Py_CompileStringExFlags(call->program, "program.py", Py_file_input, &flags, -1);
+    if (call->code != NULL)
+        *call->code = code;
     PyObject *positional, *keywords;
-    if (code == NULL)
+    if (code == NULL || globals == NULL)
+        return NULL;
+    if (call->code != NULL && PyContext_Enter(PyContext_CopyCurrent()) != 0)
         return NULL;
     if (!azr_exec__arguments_decode(call->arguments, call->arguments_bytes, &positional,
                                     &keywords)) {

@@ -29,6 +29,9 @@ typedef struct azr_exec__call {
     const char *arguments;
     size_t arguments_bytes;
     size_t result_bytes; /* cap */
+    /* NULL, or where the program's code is kept from one call to the next of the same program; each
+     * call then has a context of its own, too. */
+    void **code;
 } azr_exec__call;
 
 /* Compiles and runs the program and calls f; texts of the record lie in *text, whose capacity is

@@ -100,9 +100,43 @@ static bool run_try(azr_exec__worker *w, bool always_scan, azr_exec__try *what,
     if (ended.n_records > 0)
         slot.record = ended.records[0];
     else
-        azr_strbuf_append(&slot.record, "S", 1);
+        azr_strbuf_append(&slot.record, &(char){AZR_EXEC__STARTED}, 1);
     azr_exec__outcome(&slot, ended.wait_status, ended.cpu_us, out_run);
     azr_strbuf_deinit(&slot.record);
+    return azr_exec__worker_restore(w, ended.n_faults, always_scan);
+}
+
+/* Tries of one job in one process. *out_done: all of them ended as they would have alone, and runs
+ * says how; else nothing is known. */
+static bool run_group(azr_exec__worker *w, bool always_scan, azr_exec__try *const *group, size_t n,
+                      azr_exec_run *runs, bool *out_done)
+{
+    const azr_exec__job *job = group[0]->job;
+    azr_exec__ended ended;
+    *out_done = false;
+    azr_exec__worker_begin(w, job->limits.cpu_ms);
+    for (size_t i = 0; i < n; i++)
+        if (!add_request(w, job, group[i]->i_input))
+            return true;
+    double start = azr_clock_seconds();
+    if (azr_exec__worker_run(w, job->limits.wall_ms, &ended) != AZR_EXEC__RAN)
+        return false;
+    bool done = ended.wait_status == 0 && ended.n_records == n;
+    for (size_t i = 0; i < ended.n_records; i++) {
+        azr_exec__slot slot = {.what = group[i],
+                               .record_fd = -1,
+                               .has_begun = true,
+                               .start = start,
+                               .record = ended.records[i]};
+        azr_exec__outcome(&slot, ended.wait_status, ended.cpu_us / (int64_t)n, &runs[i]);
+        runs[i].wall_us /= (int64_t)n;
+        /* Memory was shared: alone there may be enough. */
+        done = done && runs[i].status != AZR_EXEC_MEMORY && runs[i].status != AZR_EXEC_NO_RESULT;
+        azr_strbuf_deinit(&ended.records[i]);
+    }
+    for (size_t i = 0; i < ended.n_records && !done; i++)
+        azr_exec__run_deinit(&runs[i]);
+    *out_done = done;
     return azr_exec__worker_restore(w, ended.n_faults, always_scan);
 }
 
@@ -129,10 +163,11 @@ static bool may_serve(const supervisor *s, azr_exec__flavour flavour)
     return flavour == AZR_EXEC__FLAVOUR_A || n == 1 || (int)flavour % 2 == s->index % 2;
 }
 
-/* Can this supervisor do something about tries of that flavour now? Asks for a worker else. */
-static bool serves(azr_executor *executor, azr_exec__flavour flavour, void *argument)
+/* Can this supervisor do something about the try now? Asks for a worker else. */
+static bool serves(azr_executor *executor, const azr_exec__try *what, void *argument)
 {
     supervisor *s = argument;
+    azr_exec__flavour flavour = what->flavour;
     if (flavour >= AZR_EXEC__N_FLAVOURS || !may_serve(s, flavour))
         return false;
     if (s->workers[flavour] != NULL || executor->servers[flavour].state == AZR_EXEC__SERVER_BROKEN)
@@ -194,32 +229,55 @@ static void learn(supervisor *s, azr_exec__worker *w)
     w->n_runs = w->n_faulted = 0;
 }
 
+static bool is_of_job(azr_executor *executor, const azr_exec__try *what, void *job)
+{
+    (void)executor;
+    return what->job == job && what->n_tries == 0;
+}
+
+/* One try, or all of a job that may share a process. */
 static void serve_try(supervisor *s, azr_exec__try *what)
 {
     azr_executor *executor = s->executor;
     struct azr_exec__recycle *r = executor->recycle;
     azr_exec__flavour flavour = what->flavour;
     azr_exec__worker *w = s->workers[flavour];
-    azr_exec_run run;
+    azr_exec__try *group[AZR_EXEC__MAX_REQUESTS] = {what};
+    azr_exec_run runs[AZR_EXEC__MAX_REQUESTS] = {0};
+    size_t n = 1;
     if (w == NULL) {
-        internal(&run, executor->servers[flavour].ready.text);
-        azr_exec__hub_end(executor, what, &run);
+        internal(&runs[0], executor->servers[flavour].ready.text);
+        azr_exec__hub_end(executor, what, &runs[0]);
         return;
     }
+    while (what->job->share_process && what->n_tries == 0 && n < AZR_EXEC__MAX_REQUESTS &&
+           n < what->job->n_inputs &&
+           (group[n] = azr_exec__hub_take(executor, is_of_job, what->job)) != NULL)
+        n++;
     s->running = w->pid;
     pthread_mutex_unlock(&executor->lock);
-    bool good = run_try(w, r->always_scan, what, &run) && is_still_good(r, w);
+    bool done = true, good;
+    if (n > 1)
+        good = run_group(w, r->always_scan, group, n, runs, &done);
+    else
+        good = run_try(w, r->always_scan, what, &runs[0]);
+    good = good && is_still_good(r, w);
     pthread_mutex_lock(&executor->lock);
     s->running = 0;
-    if (r->stop) {
-        azr_exec__run_deinit(&run);
-        azr_free(what);
-        return;
+    for (size_t i = 0; i < n; i++) {
+        if (r->stop) {
+            azr_exec__run_deinit(&runs[i]);
+            azr_free(group[i]);
+        } else if (done) {
+            azr_exec__hub_end(executor, group[i], &runs[i]);
+        } else {
+            group[i]->n_tries++; /* alone, next time */
+            azr_exec__hub_queue(executor, group[i], true);
+        }
     }
-    azr_exec__hub_end(executor, what, &run);
-    if (!good)
+    if (!good && !r->stop)
         lose_worker(s, flavour);
-    else
+    else if (!r->stop)
         learn(s, w);
 }
 

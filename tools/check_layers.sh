@@ -5,11 +5,11 @@
 set -eu
 
 find src include -name '*.[ch]' -o -name '*.inc' | LC_ALL=C sort | xargs awk '
-    # status.h belongs to base, literal.h to executor, program.h to tasks.
+    # status.h belongs to base, literal.h to executor, program.h and claim.h to tasks.
     function room_of_header(name) {
         if (name == "status") return "base"
         if (name == "literal") return "executor"
-        if (name == "program") return "tasks"
+        if (name == "program" || name == "claim") return "tasks"
         return name
     }
     FILENAME == "tools/layers.txt" {

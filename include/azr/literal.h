@@ -45,6 +45,9 @@ size_t azr_arguments_count(const azr_literal *arguments);
  * azr_free. Some stay as they are (None). NULL when it would be over the limits. */
 enum { AZR_N_VARIANTS = 4 };
 char *azr_arguments_vary(const azr_literal *arguments, unsigned variant);
+/* From the value ((positional, ...), {'name': named, ...}) to the argument list; canonical,
+ * azr_free. NULL when the value is no such pair. */
+char *azr_arguments_of_call(const azr_literal *pair);
 /* Is argument i, positional ones first, that value, of the same type? */
 bool azr_arguments_have(const azr_literal *arguments, size_t i, const azr_literal *value);
 

@@ -1,8 +1,9 @@
 /* task_json.c: a task as one line of JSON: ours, and the reference implementation's fields. */
 #include "tasks/text.h"
 
-#include "azr/tasks.h"
+#include "azr/claim.h"
 
+#include "base/check.h"
 #include "base/memory.h"
 
 #include <jansson.h>
@@ -54,7 +55,7 @@ static bool has_line(const char *text, azr_span wanted)
     return false;
 }
 
-static azr_status read_program(const json_t *root, azr_task *task, azr_error *error)
+static azr_status read_program(const json_t *root, azr_task_claim *task, azr_error *error)
 {
     const char *field = json_object_get(root, "program") != NULL ? "program" : "snippet";
     const json_t *value = json_object_get(root, field), *imports = json_object_get(root, "imports");
@@ -82,30 +83,18 @@ static azr_status read_program(const json_t *root, azr_task *task, azr_error *er
     return status;
 }
 
-/* A canonical literal, or argument list; field is for the error. */
-static azr_status read_literal(const json_t *value, const char *field, bool arguments,
-                               char **out_text, azr_error *error)
+static azr_status read_text(const json_t *value, const char *field, char **out_text,
+                            azr_error *error)
 {
     const char *text = "";
     azr_status status = text_of(value, field, &text, error);
-    if (status != AZR_OK)
-        return status;
-    azr_literal *literal = NULL;
-    status = arguments ? azr_arguments_parse(text, strlen(text), &literal, error)
-                       : azr_literal_parse(text, strlen(text), &literal, error);
-    if (status != AZR_OK) {
-        azr_error_prefix(error, "field '%s' must be %s", field,
-                         arguments ? "plain values as between the brackets of a call"
-                                   : "a plain value");
-        return status;
-    }
-    *out_text = azr_literal_print(literal);
-    azr_literal_destroy(literal);
-    return AZR_OK;
+    if (status == AZR_OK)
+        *out_text = azr_copy_text(text, strlen(text));
+    return status;
 }
 
-static azr_status read_list(const json_t *root, const char *field, bool arguments, size_t n,
-                            char **texts, azr_error *error)
+static azr_status read_list(const json_t *root, const char *field, size_t n, char **texts,
+                            azr_error *error)
 {
     const json_t *list = json_object_get(root, field);
     if (!json_is_array(list) || json_array_size(list) != n)
@@ -115,12 +104,12 @@ static azr_status read_list(const json_t *root, const char *field, bool argument
     for (size_t i = 0; status == AZR_OK && i < n; i++) {
         char name[64];
         snprintf(name, sizeof name, "%s[%zu]", field, i);
-        status = read_literal(json_array_get(list, i), name, arguments, &texts[i], error);
+        status = read_text(json_array_get(list, i), name, &texts[i], error);
     }
     return status;
 }
 
-static azr_status read_pairs(const json_t *root, azr_task *task, azr_error *error)
+static azr_status read_pairs(const json_t *root, azr_task_claim *task, azr_error *error)
 {
     bool induction = task->kind == AZR_KIND_INDUCTION;
     size_t n = 1;
@@ -138,19 +127,18 @@ static azr_status read_pairs(const json_t *root, azr_task *task, azr_error *erro
     task->outputs = azr_alloc(n, sizeof *task->outputs);
     azr_status status;
     if (induction) {
-        status = read_list(root, "inputs", true, n, task->inputs, error);
+        status = read_list(root, "inputs", n, task->inputs, error);
         if (status == AZR_OK)
-            status = read_list(root, "outputs", false, n, task->outputs, error);
+            status = read_list(root, "outputs", n, task->outputs, error);
         return status;
     }
-    status = read_literal(json_object_get(root, "input"), "input", true, &task->inputs[0], error);
+    status = read_text(json_object_get(root, "input"), "input", &task->inputs[0], error);
     if (status == AZR_OK)
-        status = read_literal(json_object_get(root, "output"), "output", false, &task->outputs[0],
-                              error);
+        status = read_text(json_object_get(root, "output"), "output", &task->outputs[0], error);
     return status;
 }
 
-static azr_status read_message(const json_t *root, azr_task *task, azr_error *error)
+static azr_status read_message(const json_t *root, azr_task_claim *task, azr_error *error)
 {
     if (task->kind != AZR_KIND_INDUCTION)
         return AZR_OK;
@@ -164,9 +152,33 @@ static azr_status read_message(const json_t *root, azr_task *task, azr_error *er
     return AZR_OK;
 }
 
-azr_status azr_task_from_json(const char *line, size_t size, azr_task *out_task, azr_error *error)
+/* Rows of the evaluation sets, by fields that tasks do not have. */
+static azr_status refuse_evaluation(const json_t *root, azr_error *error)
 {
-    *out_task = (azr_task){0};
+    static const struct {
+        const char *field, *other, *set;
+    } rows[] = {
+        {"canonical_solution", "entry_point", "HumanEval or MBPP"},
+        {"plus_input", "base_input", "HumanEval+ or MBPP+"},
+        {"test_list", "text", "MBPP"},
+        {"question", "answer", "GSM8K"},
+        {"problem", "answer", "a set of mathematics"},
+        {"code", "output", "CRUXEval"},
+    };
+    for (size_t i = 0; i < AZR_COUNT(rows); i++)
+        if (json_object_get(root, rows[i].field) != NULL &&
+            json_object_get(root, rows[i].other) != NULL)
+            return azr_error_set(error, AZR_ERROR_UNSUPPORTED,
+                                 "a row of %s (fields '%s' and '%s'): evaluation sets are never "
+                                 "trained on",
+                                 rows[i].set, rows[i].field, rows[i].other);
+    return AZR_OK;
+}
+
+azr_status azr_task_claim_read(const char *line, size_t size, azr_task_claim *out_claim,
+                               azr_error *error)
+{
+    *out_claim = (azr_task_claim){0};
     if (size > AZR_TASK_MAX_JSON_BYTES)
         return azr_error_set(error, AZR_ERROR_LIMIT, "a task of %zu bytes is over the limit of %d",
                              size, AZR_TASK_MAX_JSON_BYTES);
@@ -179,17 +191,65 @@ azr_status azr_task_from_json(const char *line, size_t size, azr_task *out_task,
     if (!json_is_object(root))
         status = azr_error_set(error, AZR_ERROR_INPUT, "a task must be a JSON object");
     if (status == AZR_OK)
-        status = read_kind(root, &out_task->kind, error);
+        status = refuse_evaluation(root, error);
     if (status == AZR_OK)
-        status = read_program(root, out_task, error);
+        status = read_kind(root, &out_claim->kind, error);
     if (status == AZR_OK)
-        status = read_pairs(root, out_task, error);
+        status = read_program(root, out_claim, error);
     if (status == AZR_OK)
-        status = read_message(root, out_task, error);
+        status = read_pairs(root, out_claim, error);
+    if (status == AZR_OK)
+        status = read_message(root, out_claim, error);
+    const json_t *kind = json_object_get(root, "kind");
+    out_claim->any_triplet =
+        out_claim->kind != AZR_KIND_INDUCTION && (kind == NULL || json_is_null(kind));
     json_decref(root);
     if (status != AZR_OK)
-        azr_task_deinit(out_task);
+        azr_task_claim_deinit(out_claim);
     return status;
+}
+
+/* Makes a text the canonical literal, or argument list, that it says. */
+static azr_status make_literal(char **text, const char *field, bool arguments, azr_error *error)
+{
+    azr_literal *literal = NULL;
+    azr_status status = arguments ? azr_arguments_parse(*text, strlen(*text), &literal, error)
+                                  : azr_literal_parse(*text, strlen(*text), &literal, error);
+    if (status != AZR_OK) {
+        azr_error_prefix(error, "field '%s' must be %s", field,
+                         arguments ? "plain values as between the brackets of a call"
+                                   : "a plain value");
+        return status;
+    }
+    azr_free(*text);
+    *text = azr_literal_print(literal);
+    azr_literal_destroy(literal);
+    return AZR_OK;
+}
+
+azr_status azr_task_from_json(const char *line, size_t size, azr_task *out_task, azr_error *error)
+{
+    azr_task_claim claim;
+    *out_task = (azr_task){0};
+    azr_status status = azr_task_claim_read(line, size, &claim, error);
+    for (size_t i = 0; status == AZR_OK && i < 2 * claim.n_pairs; i++) {
+        bool input = i < claim.n_pairs, one = claim.kind != AZR_KIND_INDUCTION;
+        size_t k = input ? i : i - claim.n_pairs;
+        char field[64];
+        snprintf(field, sizeof field, one ? "%s" : "%ss[%zu]", input ? "input" : "output", k);
+        status = make_literal(input ? &claim.inputs[k] : &claim.outputs[k], field, input, error);
+    }
+    if (status != AZR_OK) {
+        azr_task_claim_deinit(&claim);
+        return status;
+    }
+    *out_task = (azr_task){.kind = claim.kind,
+                           .program = claim.program,
+                           .n_pairs = claim.n_pairs,
+                           .inputs = claim.inputs,
+                           .outputs = claim.outputs,
+                           .message = claim.message};
+    return AZR_OK;
 }
 
 static json_t *list_of(char *const *texts, size_t n)

@@ -146,6 +146,9 @@ azr_status azr_trainer_create(const azr_config *config, bool resume, const azr_p
     if (status == AZR_OK)
         status = start_executor(trainer, error);
     read_kinds(trainer);
+    /* Before the folder of the run is made: a bad file leaves nothing behind. */
+    if (status == AZR_OK && !resume && config->tasks[0] != '\0')
+        status = azr_train__load_start_tasks(trainer, error);
     if (status == AZR_OK)
         status = open_run(trainer, resume, error);
     if (status != AZR_OK) {
@@ -169,6 +172,7 @@ void azr_trainer_destroy(azr_trainer *trainer)
     azr_answer_counts_deinit(&trainer->outputs);
     azr_tokenizer_destroy(trainer->tokenizer);
     azr_metrics_deinit(&trainer->metrics);
+    azr_start_tasks_deinit(&trainer->start_tasks);
     azr_run_directory_close(&trainer->directory);
     azr_free(trainer->metrics_path);
     azr_config_deinit(&trainer->config);

@@ -22,6 +22,14 @@ typedef struct azr_learn_state {
     double entropy_coef; /* of the next step */
 } azr_learn_state;
 
+/* Tasks to start from, checked, until they are stored. */
+typedef struct azr_start_tasks {
+    azr_task *tasks;
+    size_t n, capacity;
+    bool loaded;
+} azr_start_tasks;
+void azr_start_tasks_deinit(azr_start_tasks *list);
+
 struct azr_trainer {
     azr_config config;
     azr_progress progress;
@@ -32,6 +40,7 @@ struct azr_trainer {
     azr_tokenizer *tokenizer;
     azr_buffer *buffer;
     const azr_template *template;
+    azr_start_tasks start_tasks;
     azr_exec_limits limits;
     bool kinds[AZR_N_KINDS]; /* which kinds take part */
     azr_optimizer optimizer;
@@ -223,8 +232,11 @@ azr_status azr_train__learn(azr_trainer *trainer, int64_t step, azr_episode *epi
 
 /* Fills an empty store: identity tasks, then config.tasks or proposals of the untrained model. */
 azr_status azr_train__seed(azr_trainer *trainer, azr_error *error);
-/* Stores the tasks of config.tasks as they stand there: outputs are not checked again. Errors name
- * file and line. */
+/* Reads config.tasks (JSONL, the folder of a run, or its run.db) and checks every task in the
+ * sandbox; rows that do not hold are named and left out. Errors name file and line: what is no task
+ * at all, rows of evaluation sets, a file without one good row. */
+azr_status azr_train__load_start_tasks(azr_trainer *trainer, azr_error *error);
+/* Stores them, and reads them before if that was not done. */
 azr_status azr_train__add_start_tasks(azr_trainer *trainer, azr_error *error);
 
 /* --- storing ---------------------------------------------------------------------------------- */

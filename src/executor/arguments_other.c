@@ -1,4 +1,5 @@
-/* literal_vary.c: arguments of the same types with other values: to see whether a program cares. */
+/* arguments_other.c: other arguments than those written: of the same types with other values, to
+ * see whether a program cares; from a call that was made. */
 #include "executor/literal_node.h"
 
 #include <inttypes.h>
@@ -159,6 +160,36 @@ char *azr_arguments_vary(const azr_literal *arguments, unsigned variant)
     char *canonical = NULL;
     if (azr_arguments_parse(azr_strbuf_text(&text), text.size, &literal, NULL) == AZR_OK)
         canonical = azr_literal_print(literal);
+    azr_literal_destroy(literal);
+    azr_strbuf_deinit(&text);
+    return canonical;
+}
+
+char *azr_arguments_of_call(const azr_literal *pair)
+{
+    if (pair->kind != AZR_LITERAL_TUPLE || pair->n_items != 2 ||
+        pair->items[0]->kind != AZR_LITERAL_TUPLE || pair->items[1]->kind != AZR_LITERAL_DICT)
+        return NULL;
+    const azr_literal *values = pair->items[0], *named = pair->items[1];
+    azr_strbuf text = {0};
+    bool good = true;
+    for (size_t i = 0; i < values->n_items; i++) {
+        azr_literal__print(&text, values->items[i]);
+        azr_strbuf_puts(&text, ", ");
+    }
+    for (size_t i = 0; i < named->n_entries; i++) {
+        const azr_literal *key = named->entries[i].key;
+        good = good && key->kind == AZR_LITERAL_STR;
+        azr_strbuf_append(&text, good ? key->bytes : "", good ? key->size : 0);
+        azr_strbuf_puts(&text, "=");
+        azr_literal__print(&text, named->entries[i].value);
+        azr_strbuf_puts(&text, ", ");
+    }
+    /* A name that is none does not read back. */
+    azr_literal *literal = NULL;
+    if (good)
+        azr_arguments_parse(azr_strbuf_text(&text), text.size, &literal, NULL);
+    char *canonical = literal != NULL ? azr_literal_print(literal) : NULL;
     azr_literal_destroy(literal);
     azr_strbuf_deinit(&text);
     return canonical;

@@ -158,6 +158,25 @@ static void test_memory(void **state)
     assert_true(planned[1] < planned[0]);
 }
 
+/* Without any peer the comparison says so and gives azr's own numbers. */
+static void test_compare(void **state)
+{
+    const char *folder = *state;
+    if (!azr_file_exists("bench/compare.sh"))
+        skip(); /* run from elsewhere */
+    const char *const argv[] = {"bench/compare.sh", "-m", folder, "-r", "1", "-w",
+                                "train step",       "-s", folder, NULL};
+    azr_test_process process = azr_test_process_run(argv, NULL);
+    if (process.code != 0)
+        fail_msg("compare.sh ended with %d: %s", process.code, process.err);
+    assert_non_null(strstr(process.out, "skipped: PyTorch: "));
+    assert_non_null(strstr(process.out, "skipped: TRL: "));
+    const char *train = strstr(process.out, "\ntrain "), *step = strstr(process.out, "\nstep ");
+    assert_true(train != NULL && strtod(train + 6, NULL) > 0);
+    assert_true(step != NULL && strtod(step + 5, NULL) > 0);
+    azr_test_process_deinit(&process);
+}
+
 static void test_refused(void **state)
 {
     const char *folder = *state;
@@ -190,7 +209,8 @@ static int remove_model(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_results), cmocka_unit_test(test_forest), cmocka_unit_test(test_step),
-        cmocka_unit_test(test_memory), cmocka_unit_test(test_refused)};
+        cmocka_unit_test(test_results), cmocka_unit_test(test_forest),
+        cmocka_unit_test(test_step),    cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_compare), cmocka_unit_test(test_refused)};
     return cmocka_run_group_tests(tests, make_model, remove_model);
 }

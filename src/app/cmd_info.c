@@ -1,20 +1,14 @@
 /* cmd_info.c: azr info: what a model file or a run directory holds. */
 #include "app/cmd.h"
+#include "app/info_run.h"
 
-#include "azr/buffer.h"
-#include "azr/config.h"
 #include "azr/formats.h"
 #include "azr/model.h"
 #include "azr/tokenizer.h"
-#include "azr/train.h"
 
 #include "base/check.h"
-#include "base/files.h"
-#include "base/memory.h"
 
-#include <jansson.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 static double mebibytes(size_t bytes)
 {
@@ -124,116 +118,12 @@ static azr_status show_model(const char *path, azr_error *error)
     return status;
 }
 
-/* --- a run ------------------------------------------------------------------------------------ */
-
-static azr_status print_tasks(const char *path, azr_error *error)
-{
-    azr_buffer *buffer = NULL;
-    azr_status status = azr_buffer_open_read_only(path, &buffer, error);
-    if (status != AZR_OK)
-        return status;
-    int64_t step = 0;
-    status = azr_buffer_last_step(buffer, &step, error);
-    if (status == AZR_OK)
-        printf("  steps done         %lld\n", (long long)step);
-    for (int kind = 0; status == AZR_OK && kind < AZR_N_KINDS; kind++) {
-        int64_t n = 0, n_seeds = 0;
-        status = azr_buffer_count(buffer, (azr_kind)kind, -1, &n, error);
-        if (status == AZR_OK)
-            status = azr_buffer_count(buffer, (azr_kind)kind, 0, &n_seeds, error);
-        if (status == AZR_OK)
-            printf("  %-18s %lld tasks, %lld of them seeds\n", azr_kind_name((azr_kind)kind),
-                   (long long)n, (long long)n_seeds);
-    }
-    azr_buffer_close(buffer);
-    return status;
-}
-
-/* The last line of metrics.jsonl: all its numbers. Silent when there is none. */
-static void print_last_metrics(const char *path)
-{
-    FILE *file = fopen(path, "re");
-    if (file == NULL)
-        return;
-    char *line = NULL, *last = NULL;
-    size_t capacity = 0;
-    for (ssize_t n; (n = getline(&line, &capacity, file)) > 0;) {
-        azr_free(last);
-        last = azr_copy_text(line, (size_t)n);
-    }
-    json_t *object = last != NULL ? json_loads(last, 0, NULL) : NULL;
-    const char *key;
-    json_t *value;
-    if (json_is_object(object))
-        printf("  last step's numbers\n");
-    json_object_foreach(object, key, value)
-    {
-        if (json_is_number(value))
-            printf("    %-32s %g\n", key, json_number_value(value));
-        else if (json_is_string(value))
-            printf("    %-32s %s\n", key, json_string_value(value));
-    }
-    json_decref(object);
-    azr_free(last);
-    free(line);
-    fclose(file);
-}
-
-static void print_config(const azr_config *config)
-{
-    printf("  model              %s\n", config->model);
-    printf("  template           %s, kinds %s\n", config->template, config->kinds);
-    printf("  steps planned      %lld, %lld prompts for each role and kind\n",
-           (long long)config->total_steps, (long long)config->batch_size);
-    printf("  learning rate      %g, temperature %g, seed %lld\n", config->learning_rate,
-           config->temperature, (long long)config->seed);
-}
-
-static azr_status show_run(const char *directory, azr_error *error)
-{
-    char *config_path = azr_path_join(directory, "config.yaml");
-    char *buffer_path = azr_path_join(directory, "run.db");
-    char *metrics_path = azr_path_join(directory, "metrics.jsonl");
-    azr_config config;
-    azr_config_init(&config);
-    azr_status status = azr_config_load(&config, config_path, error);
-    if (status == AZR_OK) {
-        printf("run %s\n", directory);
-        print_config(&config);
-        status = print_tasks(buffer_path, error);
-    }
-    if (status == AZR_OK) {
-        int64_t step = 0;
-        azr_error none;
-        char *checkpoint = azr_checkpoint_newest(directory, &step, &none);
-        if (checkpoint != NULL)
-            printf("  newest checkpoint  %s (step %lld)\n", checkpoint, (long long)step);
-        else
-            printf("  newest checkpoint  none yet\n");
-        azr_free(checkpoint);
-        print_last_metrics(metrics_path);
-    }
-    azr_config_deinit(&config);
-    azr_free(metrics_path);
-    azr_free(buffer_path);
-    azr_free(config_path);
-    return status;
-}
-
-/* A run is a folder with config.yaml. */
-static bool is_run(const char *path)
-{
-    char *config_path = azr_path_join(path, "config.yaml");
-    bool is = azr_file_exists(config_path);
-    azr_free(config_path);
-    return is;
-}
-
 static azr_status run(int argc, char **argv, azr_error *error)
 {
     const char *path = NULL, *model = NULL;
     size_t n = 0;
     int64_t threads = 0;
+    bool json = false;
     const azr_option rows[] = {
         {.name = "model",
          .letter = 'm',
@@ -248,9 +138,13 @@ static azr_status run(int argc, char **argv, azr_error *error)
          .argument = "N",
          .help = "accepted as everywhere; nothing is computed here",
          .max = 1024},
+        {.name = "json",
+         .type = AZR_OPTION_FLAG,
+         .value = &json,
+         .help = "of a run: one object with its tasks and every number of its last step"},
     };
     const azr_usage usage = {
-        .synopsis = "azr info MODEL|RUN",
+        .synopsis = "azr info MODEL|RUN [--json]",
         .about = "Says what a model (folder or .gguf file) or the folder of a run holds.\n",
         .options = rows,
         .n_options = AZR_COUNT(rows),
@@ -266,7 +160,12 @@ static azr_status run(int argc, char **argv, azr_error *error)
         return azr_error_set(error, AZR_ERROR_INPUT, "info needs one model or run to look at");
     if (path == NULL)
         path = model;
-    return is_run(path) ? show_run(path, error) : show_model(path, error);
+    if (azr_info_is_run(path))
+        return azr_info_run(path, json, error);
+    if (json)
+        return azr_error_set(error, AZR_ERROR_INPUT, "option --json needs a run, and %s is none",
+                             path);
+    return show_model(path, error);
 }
 
 const azr_command azr_cmd_info = {

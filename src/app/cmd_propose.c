@@ -1,4 +1,5 @@
 /* cmd_propose.c: azr propose: tasks that the model proposes, with the verdict on each. */
+#include "app/colour.h"
 #include "app/engine.h"
 #include "app/task_file.h"
 
@@ -95,10 +96,11 @@ static void print_proposal(const proposing *p, const azr_sample *sample, azr_ver
 {
     const azr_proposal *proposal = &p->attempts[sample->index].proposal;
     if (!p->options->json) {
-        printf("--- proposal %zu: %s", sample->index + 1, azr_verdict_name(verdict));
-        printf(" (%s%s%s)\n", azr_verdict_sentence(verdict), detail[0] != '\0' ? ": " : "", detail);
+        printf("--- proposal %zu: ", sample->index + 1);
+        azr_verdict_print(verdict, detail);
+        printf("\n");
         if (task == NULL) {
-            fwrite(sample->text, 1, azr_utf8_complete(sample->text, sample->text_size), stdout);
+            azr_text_print(sample->text, azr_utf8_complete(sample->text, sample->text_size));
             printf("\n");
             return;
         }

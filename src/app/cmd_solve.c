@@ -1,4 +1,5 @@
 /* cmd_solve.c: azr solve: the model's attempts at given tasks, with the verdict on each. */
+#include "app/colour.h"
 #include "app/engine.h"
 #include "app/task_file.h"
 
@@ -64,10 +65,12 @@ static void print_attempt(const solving *s, const azr_sample *sample, azr_verdic
     const azr_task *task = &s->list.tasks[sample->request];
     const attempt *a = attempt_of(s, sample);
     if (!s->options->json) {
-        printf("task %zu, attempt %zu: %s", sample->request + 1, sample->index + 1,
-               azr_verdict_name(verdict));
-        printf(" (%s%s%s)", azr_verdict_sentence(verdict), detail[0] != '\0' ? ": " : "", detail);
-        printf(": %s\n", a->answer.text != NULL ? a->answer.text : "-");
+        const char *answer = a->answer.text != NULL ? a->answer.text : "-";
+        printf("task %zu, attempt %zu: ", sample->request + 1, sample->index + 1);
+        azr_verdict_print(verdict, detail);
+        printf(": ");
+        azr_text_print(answer, strlen(answer));
+        printf("\n");
         return;
     }
     json_t *object = json_object();

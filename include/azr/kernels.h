@@ -113,6 +113,13 @@ void azr_swiglu_backward(int64_t n_rows, int64_t d, const float *gate_up, const 
 void azr_bias_forward(int64_t n_rows, int64_t d, const float *bias, float *y);
 void azr_bias_backward(int64_t n_rows, int64_t d, const float *dy, float *dbias);
 
+/* y [n_rows, D] = x in bf16, to nearest even; a NaN stays one. Rows are x_stride and y_stride
+ * numbers apart; y_rows [n_rows] (NULL: 0, 1, ..) says which row of y each goes to. */
+void azr_to_bf16(int64_t n_rows, int64_t d, const float *x, int64_t x_stride, uint16_t *y,
+                 int64_t y_stride, const int64_t *y_rows);
+/* Rounds rows in place to the nearest numbers of bf16. */
+void azr_round_to_bf16(int64_t n_rows, int64_t d, float *x, int64_t stride);
+
 /* y += x, n floats. */
 void azr_add(int64_t n, const float *x, float *y);
 
@@ -125,12 +132,15 @@ void azr_embedding_backward(int64_t n_rows, int64_t d, const float *dout, const 
 /* --- attention over a forest ------------------------------------------------------------------ */
 
 /* Keys and values of `n` consecutive positions. k and v point at [n] rows of K heads x E floats,
- * `stride` floats apart. dk, dv: same layout, only for backward ("+="), NULL otherwise. */
+ * `stride` floats apart. dk, dv: same layout, only for backward ("+="), NULL otherwise.
+ * k_bf16, v_bf16: in place of k and v the same rows in bf16 (stride in numbers), half as much to
+ * read; forward only. They count as the floats that they stand for, to the bit. */
 typedef struct azr_kv_span {
     const float *k, *v;
     float *dk, *dv;
     int64_t stride;
     int64_t n;
+    const uint16_t *k_bf16, *v_bf16;
 } azr_kv_span;
 
 /* n_rows consecutive query rows from first_row on, at positions first_position and up, all of one
@@ -148,9 +158,10 @@ typedef struct azr_attention_shape {
     float scale;                         /* of the dot products, 1 / sqrt(d_head) */
 } azr_attention_shape;
 
-/* out[row] = softmax(scale q Kᵀ) V per head. q rows are q_stride floats apart, out rows are dense
- * [R, n_heads * E]. Every sum runs in an order fixed by absolute position, so how the keys are cut
- * into spans changes nothing. */
+/* out[row] = softmax(scale q Kᵀ) V per head. Queries of one row that follow each other and begin
+ * with the same keys (equal addresses) read those once. q rows are q_stride floats apart, out rows
+ * are dense [R, n_heads * E]. Every sum runs in an order fixed by absolute position, so how the
+ * keys are cut into spans changes nothing. */
 void azr_attention_forward(const azr_attention_shape *shape, const azr_attention_query *queries,
                            int64_t n_queries, const float *q, int64_t q_stride, float *out);
 /* Recomputes the probabilities. dq "=" (rows dq_stride apart), dk and dv of the spans "+=". */

@@ -65,6 +65,13 @@ void *azr_try_alloc_aligned(size_t n, size_t size)
     return memory;
 }
 
+void *azr_try_alloc_untouched(size_t bytes)
+{
+    if (fails_now() || bytes > (size_t)-1 - 64)
+        return NULL;
+    return aligned_alloc(64, bytes > 0 ? (bytes + 63) / 64 * 64 : 64);
+}
+
 void azr_free(void *memory)
 {
     free(memory);

@@ -14,6 +14,9 @@ void *azr_alloc(size_t n, size_t size);
 void *azr_realloc(void *memory, size_t n, size_t size);
 /* Like azr_alloc, but NULL when exhausted or when n * size overflows. */
 void *azr_try_alloc(size_t n, size_t size);
+/* 64-byte aligned, contents undefined; much of it takes memory only as it is written to. NULL when
+ * exhausted. Free with azr_free. */
+void *azr_try_alloc_untouched(size_t bytes);
 /* 64-byte aligned, zeroed, for arrays of numbers; NULL when exhausted. Free with azr_free. */
 void *azr_try_alloc_aligned(size_t n, size_t size);
 void azr_free(void *memory);

@@ -10,13 +10,16 @@ static int64_t max64(int64_t a, int64_t b)
     return a > b ? a : b;
 }
 
-int64_t azr_kernels__attention_scratch(const azr_attention_shape *shape, int64_t n_keys)
+int64_t azr_kernels__attention_scratch(const azr_attention_shape *shape, int64_t n_keys,
+                                       bool backward)
 {
-    /* A block of keys or values, transposed, and pointers to its rows; for AZR_ATTENTION_PAIRS
-     * rows the scores of all keys and gradients of scores of one block. */
+    /* A block of keys or values, transposed, pointers to its rows, and values that were bf16; for
+     * AZR_ATTENTION_PAIRS rows the scores of one block, backward: of all keys and gradients of one
+     * block. The plain kernels keep the scores of one row. */
     int64_t n_blocks = (n_keys + AZR_ATTENTION_KEYS - 1) / AZR_ATTENTION_KEYS;
-    return (AZR_ATTENTION_KEYS + 2) * shape->d_head +
-           (n_blocks + 1) * AZR_ATTENTION_KEYS * AZR_ATTENTION_PAIRS;
+    int64_t n_scores = AZR_ATTENTION_KEYS * AZR_ATTENTION_PAIRS;
+    return (2 * AZR_ATTENTION_KEYS + 2) * shape->d_head +
+           (backward ? (n_blocks + 1) * n_scores : n_scores + n_keys);
 }
 
 /* Spans must reach as far as the last row looks. */
@@ -40,10 +43,10 @@ static int64_t check_queries(const azr_attention_shape *shape, const azr_attenti
     return n_keys;
 }
 
-static float *scratch_alloc(const azr_attention_shape *shape, int64_t n_keys)
+static float *scratch_alloc(const azr_attention_shape *shape, int64_t n_keys, bool backward)
 {
-    float *scratch =
-        azr_try_alloc_aligned((size_t)azr_kernels__attention_scratch(shape, n_keys), sizeof(float));
+    int64_t n = azr_kernels__attention_scratch(shape, n_keys, backward);
+    float *scratch = azr_try_alloc_aligned((size_t)n, sizeof(float));
     AZR_CHECK(scratch != NULL);
     return scratch;
 }
@@ -53,23 +56,66 @@ static int64_t min64(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
+/* First positions whose keys and values both queries have in the same memory. */
+static int64_t count_shared(const azr_attention_query *a, const azr_attention_query *b)
+{
+    int64_t n = 0;
+    for (int64_t i = 0; i < a->n_spans && i < b->n_spans; i++) {
+        const azr_kv_span *s = &a->spans[i], *t = &b->spans[i];
+        if (s->k != t->k || s->v != t->v || s->k_bf16 != t->k_bf16 || s->v_bf16 != t->v_bf16 ||
+            s->stride != t->stride)
+            break;
+        n += min64(s->n, t->n);
+        if (s->n != t->n)
+            break;
+    }
+    return n;
+}
+
+/* shared[i]: of query i with the one before it, when both have one row. */
+static void list_shared(const azr_attention_query *queries, int64_t n_queries, int64_t *shared)
+{
+    for (int64_t i = 0; i < n_queries; i++) {
+        bool alone = i == 0 || queries[i].n_rows != 1 || queries[i - 1].n_rows != 1;
+        shared[i] = alone ? 0 : count_shared(&queries[i - 1], &queries[i]);
+    }
+}
+
+/* How many queries from i on go into one job: leaves below one ancestor, as long as it is worth a
+ * block of keys and there is work for all threads. */
+static int64_t count_together(const azr_attention_shape *shape, const int64_t *shared, int64_t i,
+                              int64_t n_queries)
+{
+    int64_t most = AZR_ATTENTION_PAIRS * shape->n_kv_heads / shape->n_heads, n = 1;
+    most = min64(most, n_queries / ((int64_t)2 * azr_kernels_threads()));
+    while (n < most && i + n < n_queries && shared[i + n] >= AZR_ATTENTION_KEYS)
+        n++;
+    return n;
+}
+
 /* Jobs of about AZR_ATTENTION_PAIRS pairs; returns their number, writes them where jobs is given.
  * One row (decoding) reads each key once: waiting for memory is all it does, and it waits least
  * when a token's keys and values are read from one end to the other, so all kv heads go together.
  */
 static int64_t list_forward_jobs(const azr_attention_shape *shape,
-                                 const azr_attention_query *queries, int64_t n_queries,
-                                 azr_attention_job *jobs)
+                                 const azr_attention_query *queries, const int64_t *shared,
+                                 int64_t n_queries, azr_attention_job *jobs)
 {
-    int64_t n_jobs = 0, n_kv = shape->n_kv_heads;
+    int64_t n_jobs = 0, n_kv = shape->n_kv_heads, n_together;
     int64_t n_rows_max = max64(1, AZR_ATTENTION_PAIRS * n_kv / shape->n_heads);
     bool together = n_queries >= (int64_t)2 * azr_kernels_threads();
-    for (int64_t i = 0; i < n_queries; i++) {
+    for (int64_t i = 0; i < n_queries; i += n_together) {
         int64_t n = queries[i].n_rows;
         int64_t step = n == 1 && together ? AZR_ATTENTION_KV_HEADS : 1;
+        n_together = count_together(shape, shared, i, n_queries);
         for (int64_t begin = 0; begin < n; begin += n_rows_max) {
             for (int64_t kv = 0; kv < n_kv; kv += step, n_jobs++) {
-                azr_attention_job job = {&queries[i], begin, min64(begin + n_rows_max, n), kv,
+                azr_attention_job job = {&queries[i],
+                                         &shared[i],
+                                         n_together,
+                                         begin,
+                                         min64(begin + n_rows_max, n),
+                                         kv,
                                          min64(kv + step, n_kv)};
                 if (jobs != NULL)
                     jobs[n_jobs] = job;
@@ -84,20 +130,23 @@ void azr_attention_forward(const azr_attention_shape *shape, const azr_attention
 {
     const azr_kernel_table *table = azr_kernels__table();
     int64_t n_keys = check_queries(shape, queries, n_queries);
-    int64_t n_jobs = list_forward_jobs(shape, queries, n_queries, NULL);
-    if (n_jobs == 0)
+    if (n_queries == 0)
         return;
-    azr_attention_job *jobs = azr_alloc((size_t)n_jobs, sizeof *jobs);
-    list_forward_jobs(shape, queries, n_queries, jobs);
+    int64_t *shared = azr_alloc((size_t)n_queries, sizeof *shared);
+    list_shared(queries, n_queries, shared);
+    int64_t n_jobs = list_forward_jobs(shape, queries, shared, n_queries, NULL);
+    azr_attention_job *jobs = azr_alloc((size_t)n_jobs + 1, sizeof *jobs);
+    list_forward_jobs(shape, queries, shared, n_queries, jobs);
 #pragma omp parallel num_threads(n_jobs > 1 ? azr_kernels_threads() : 1)
     {
-        float *scratch = scratch_alloc(shape, n_keys);
+        float *scratch = scratch_alloc(shape, n_keys, false);
 #pragma omp for schedule(dynamic)
         for (int64_t i = 0; i < n_jobs; i++)
             table->attention_forward(shape, &jobs[i], q, q_stride, out, scratch);
         azr_free(scratch);
     }
     azr_free(jobs);
+    azr_free(shared);
 }
 
 /* firsts[i]: index of the first query of the i-th tree; next[q]: the next query of q's tree, or -1.
@@ -140,7 +189,7 @@ void azr_attention_backward(const azr_attention_shape *shape, const azr_attentio
     int64_t n_jobs = n_trees * n_kv;
 #pragma omp parallel num_threads(n_jobs > 1 ? azr_kernels_threads() : 1)
     {
-        float *scratch = scratch_alloc(shape, n_keys);
+        float *scratch = scratch_alloc(shape, n_keys, true);
 #pragma omp for schedule(dynamic)
         for (int64_t i = 0; i < n_jobs; i++)
             for (int64_t j = firsts[i / n_kv]; j >= 0; j = next[j])

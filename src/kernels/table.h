@@ -38,10 +38,14 @@ typedef void azr_add_kernel(int64_t n, const float *x, float *y);
 /* Columns [0, n_columns) of dout and dtable, both `d` floats a row. */
 typedef void azr_embedding_backward_kernel(int64_t n_rows, int64_t d, int64_t n_columns,
                                            const float *dout, const int32_t *tokens, float *dtable);
-/* What one call of the forward kernel does: rows [i_begin, i_end) of a query, for all heads that
- * share one of the kv heads [kv_begin, kv_end). */
+/* What one call of the forward kernel does: rows [i_begin, i_end) of each of n_queries queries, for
+ * all heads that share one of the kv heads [kv_begin, kv_end). More than one query: all of them
+ * have one row, and shared[i] is how many first positions query i has in the same memory as query
+ * i - 1. */
 typedef struct azr_attention_job {
-    const azr_attention_query *query;
+    const azr_attention_query *queries;
+    const int64_t *shared;
+    int64_t n_queries;
     int64_t i_begin, i_end, kv_begin, kv_end;
 } azr_attention_job;
 
@@ -104,8 +108,9 @@ extern const azr_kernel_table azr_kernels__avx512;
 
 /* The chosen table. Valid after azr_kernels_init. */
 const azr_kernel_table *azr_kernels__table(void);
-/* Floats of scratch that either attention kernel needs when keys reach to position n_keys - 1. */
-int64_t azr_kernels__attention_scratch(const azr_attention_shape *shape, int64_t n_keys);
+/* Floats of scratch that the attention kernels need when keys reach to position n_keys - 1. */
+int64_t azr_kernels__attention_scratch(const azr_attention_shape *shape, int64_t n_keys,
+                                       bool backward);
 /* Kernels of the reference level, one file each. */
 azr_rmsnorm_forward_kernel azr_kernels__rmsnorm_forward_ref;
 azr_rmsnorm_backward_kernel azr_kernels__rmsnorm_backward_ref;

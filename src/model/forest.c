@@ -119,12 +119,12 @@ static int64_t list_spans(const azr_model_shape *s, const azr_batch *batch, cons
         chain[i] = at;
     for (int64_t i = 0; i < depth; i++) {
         int64_t row = places[chain[i]].first_row;
-        azr_kv_span span = {base->k + row * w,
-                            base->v + row * w,
-                            base->dk != NULL ? base->dk + row * w : NULL,
-                            base->dv != NULL ? base->dv + row * w : NULL,
-                            w,
-                            batch->segments[chain[i]].n_tokens};
+        azr_kv_span span = {.k = base->k + row * w,
+                            .v = base->v + row * w,
+                            .dk = base->dk != NULL ? base->dk + row * w : NULL,
+                            .dv = base->dv != NULL ? base->dv + row * w : NULL,
+                            .stride = w,
+                            .n = batch->segments[chain[i]].n_tokens};
         n_spans = azr_model__span_push(spans, n_spans, &span);
     }
     return n_spans;

@@ -21,15 +21,41 @@ static void norm_heads(const azr_model_shape *s, int64_t n_rows, const float *we
         azr_rmsnorm_forward(n_rows, e, s->norm_eps, heads + h * e, w, weights, heads + h * e, w);
 }
 
-/* Keys and values lie side by side in a fused row, and so in the cache: 2 K E floats a token. */
-static void store_keys(const azr_model_shape *s, const azr_model__rows *rows, int64_t i_layer,
-                       const float *qkv)
+/* Keys and values lie side by side in a fused row, and so in the cache: 2 K E numbers a token. A
+ * model that computes in bf16 looks at keys and values rounded to it, wherever they lie: so the
+ * cache holds them in half the memory, and a token sees the same bits in it as in a batch. (Their
+ * gradients pass the rounding as they are, as in PyTorch.) */
+static void store_keys(const azr_model *model, const azr_model__rows *rows, int64_t i_layer,
+                       float *qkv)
 {
+    const azr_model_shape *s = &model->shape;
     int64_t w = azr_model__qkv_width(s), n = 2 * s->n_kv_heads * s->d_head;
-    float *cache = rows->cache + i_layer * rows->span_step;
-    for (int64_t r = 0; r < rows->n_rows; r++)
-        memcpy(cache + rows->places[r] * n, qkv + r * w + s->n_heads * s->d_head,
-               (size_t)n * sizeof(float));
+    float *keys = qkv + s->n_heads * s->d_head;
+    if (rows->cache_bf16 != NULL) {
+        azr_to_bf16(rows->n_rows, n, keys, w, rows->cache_bf16 + i_layer * rows->span_step, n,
+                    rows->places);
+    } else if (rows->cache != NULL) {
+        float *cache = rows->cache + i_layer * rows->span_step;
+        for (int64_t r = 0; r < rows->n_rows; r++)
+            memcpy(cache + rows->places[r] * n, keys + r * w, (size_t)n * sizeof(float));
+    } else if (model->dtype == AZR_DTYPE_BF16) {
+        azr_round_to_bf16(rows->n_rows, n, keys, w);
+    }
+}
+
+/* From a layer's keys to the next layer's, in caches and batches alike. */
+static void step_spans(azr_model__rows *rows)
+{
+    for (int64_t i = 0; i < rows->n_spans; i++) {
+        azr_kv_span *span = &rows->spans[i];
+        if (rows->cache_bf16 != NULL) {
+            span->k_bf16 += rows->span_step;
+            span->v_bf16 += rows->span_step;
+        } else {
+            span->k += rows->span_step;
+            span->v += rows->span_step;
+        }
+    }
 }
 
 /* mid = x + attention(norm(x)) */
@@ -58,8 +84,7 @@ static void attend(const azr_model *model, const azr_model__rows *rows, int64_t 
     }
     azr_rope_forward(n, s->n_heads + s->n_kv_heads, e, qkv, w, model->rope_cos, model->rope_sin,
                      rows->positions);
-    if (rows->cache != NULL)
-        store_keys(s, rows, i_layer, qkv);
+    store_keys(model, rows, i_layer, qkv);
     azr_attention_forward(&shape, rows->queries, rows->n_queries, qkv, w, attention);
     azr_linear_forward(layer->out, n, attention, mid);
     azr_add(n * d, x, mid);
@@ -104,10 +129,8 @@ float *azr_model__forward_rows(azr_model *model, azr_model__rows *rows, azr_mode
     azr_embedding_forward(rows->n_rows, s->d_model, model->weights + model->at_embedding,
                           rows->tokens, space->x);
     for (int64_t l = 0; l < s->n_layers; l++) {
-        for (int64_t i = 0; l > 0 && i < rows->n_spans; i++) {
-            rows->spans[i].k += rows->span_step;
-            rows->spans[i].v += rows->span_step;
-        }
+        if (l > 0)
+            step_spans(rows);
         attend(model, rows, l, space);
         feed_forward(model, rows->n_rows, l, space, azr_model__layer_input(s, space, l + 1));
         if (space->keep == KEEP_INPUTS)

@@ -1,6 +1,8 @@
 /* kv_cache.c: keys and values of a growing forest, in pages from one pool. A token's place holds
  * its key and then its value, and the places of a layer lie one after the other, so that pages
- * which follow one another are one span for attention. */
+ * which follow one another are one span for attention. The pool is a reservation: the page that was
+ * freed last is taken first, and the system gives memory to pages when they are first written to,
+ * so a cache takes as much memory as it was ever filled. */
 #include "model/network.h"
 
 #include "base/check.h"
@@ -21,15 +23,17 @@ typedef struct kv_segment {
 struct azr_kv {
     azr_model *model;
     int64_t n_pages, n_free;
-    float *places;       /* [n_layers][n_pages * AZR_KV_PAGE][2 K E] */
-    int32_t *free_pages; /* the last n_free are taken from the end */
+    float *places;         /* [n_layers][n_pages * AZR_KV_PAGE][2 K E] */
+    uint16_t *places_bf16; /* in place of places when the model computes in bf16 */
+    int32_t *free_pages;   /* the last n_free are taken from the end */
     kv_segment *segments;
     int32_t n_segments, capacity;
     int32_t *free_ids; /* [capacity] */
     int32_t n_free_ids;
 };
 
-static int64_t place_floats(const azr_model_shape *s)
+/* Numbers of one token's place in one layer. */
+static int64_t place_size(const azr_model_shape *s)
 {
     return 2 * s->n_kv_heads * s->d_head;
 }
@@ -39,9 +43,12 @@ static int64_t pages_of(int64_t n_tokens)
     return (n_tokens + AZR_KV_PAGE - 1) / AZR_KV_PAGE;
 }
 
-size_t azr_model__kv_floats(const azr_model_shape *s, int64_t n_tokens)
+size_t azr_model__kv_bytes(const azr_model_shape *s, azr_dtype dtype, int64_t n_tokens)
 {
-    return (size_t)(pages_of(n_tokens) * AZR_KV_PAGE) * (size_t)(s->n_layers * place_floats(s));
+    bool bf16 = dtype == AZR_DTYPE_BF16 || (dtype == AZR_DTYPE_AUTO && azr_kernels_have_bf16());
+    size_t bytes = bf16 ? sizeof(uint16_t) : sizeof(float);
+    return (size_t)(pages_of(n_tokens) * AZR_KV_PAGE) * (size_t)(s->n_layers * place_size(s)) *
+           bytes;
 }
 
 azr_status azr_kv_create(azr_model *model, int64_t n_tokens, azr_kv **out_kv, azr_error *error)
@@ -52,16 +59,20 @@ azr_status azr_kv_create(azr_model *model, int64_t n_tokens, azr_kv **out_kv, az
                              "a cache of %lld tokens, must be 1 to 1073741824",
                              (long long)n_tokens);
     azr_kv *kv = azr_alloc(1, sizeof *kv);
-    size_t n_floats = azr_model__kv_floats(&model->shape, n_tokens);
+    size_t n_bytes = azr_model__kv_bytes(&model->shape, model->dtype, n_tokens);
     kv->model = model;
     kv->n_pages = kv->n_free = pages_of(n_tokens);
-    kv->places = azr_try_alloc_aligned(n_floats, sizeof *kv->places);
+    void *places = azr_try_alloc_untouched(n_bytes);
+    if (model->dtype == AZR_DTYPE_BF16)
+        kv->places_bf16 = places;
+    else
+        kv->places = places;
     kv->free_pages = azr_try_alloc((size_t)kv->n_pages, sizeof *kv->free_pages);
-    if (kv->places == NULL || kv->free_pages == NULL) {
+    if (places == NULL || kv->free_pages == NULL) {
         azr_kv_destroy(kv);
         return azr_error_set(error, AZR_ERROR_MEMORY,
                              "no memory for the keys and values of %lld tokens (%.1f MiB)",
-                             (long long)n_tokens, (double)n_floats * sizeof(float) / (1 << 20));
+                             (long long)n_tokens, (double)n_bytes / (1 << 20));
     }
     for (int64_t i = 0; i < kv->n_pages; i++)
         kv->free_pages[i] = (int32_t)(kv->n_pages - 1 - i);
@@ -79,6 +90,7 @@ void azr_kv_destroy(azr_kv *kv)
     azr_free(kv->free_ids);
     azr_free(kv->free_pages);
     azr_free(kv->places);
+    azr_free(kv->places_bf16);
     azr_free(kv);
 }
 
@@ -242,12 +254,18 @@ static int64_t count_pages(const azr_kv *kv, int32_t id)
 static int64_t push_pages(const azr_kv *kv, const kv_segment *segment, int64_t n_tokens,
                           azr_kv_span *spans, int64_t n_spans)
 {
-    int64_t stride = place_floats(&kv->model->shape);
+    int64_t stride = place_size(&kv->model->shape);
     for (int64_t i = 0; i * AZR_KV_PAGE < n_tokens; i++) {
         int64_t left = n_tokens - i * AZR_KV_PAGE;
-        const float *k = kv->places + (int64_t)segment->pages[i] * AZR_KV_PAGE * stride;
-        azr_kv_span span = {k,    k + stride / 2, NULL,
-                            NULL, stride,         left < AZR_KV_PAGE ? left : AZR_KV_PAGE};
+        int64_t at = (int64_t)segment->pages[i] * AZR_KV_PAGE * stride;
+        azr_kv_span span = {.stride = stride, .n = left < AZR_KV_PAGE ? left : AZR_KV_PAGE};
+        if (kv->places_bf16 != NULL) {
+            span.k_bf16 = kv->places_bf16 + at;
+            span.v_bf16 = span.k_bf16 + stride / 2;
+        } else {
+            span.k = kv->places + at;
+            span.v = span.k + stride / 2;
+        }
         n_spans = azr_model__span_push(spans, n_spans, &span);
     }
     return n_spans;
@@ -309,7 +327,8 @@ static void run_pass(azr_kv *kv, const azr_extension *extensions, size_t n, int6
         *at = end == e->n_tokens ? (cursor){at->i + 1, 0} : (cursor){at->i, end};
     }
     rows->cache = kv->places;
-    rows->span_step = kv->n_pages * AZR_KV_PAGE * place_floats(&model->shape);
+    rows->cache_bf16 = kv->places_bf16;
+    rows->span_step = kv->n_pages * AZR_KV_PAGE * place_size(&model->shape);
     const float *x = azr_model__forward_rows(model, rows, &model->passing);
     for (size_t i = first; i < at->i; i++) {
         const azr_attention_query *query = &rows->queries[i - first];

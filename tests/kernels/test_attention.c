@@ -69,7 +69,7 @@ static void test_gradient(void **state)
     float *out = test_array(Q_SIZE, 5, 0), *dq = test_array(Q_SIZE, 6, 1);
     float *dk = test_array(KV_SIZE, 7, 0), *dv = test_array(KV_SIZE, 8, 0);
     azr_attention_shape shape = {H, K, E, 0.7F};
-    azr_kv_span span = {k, v, dk, dv, K * E, N};
+    azr_kv_span span = {.k = k, .v = v, .dk = dk, .dv = dv, .stride = K * E, .n = N};
     azr_attention_query query = {0, N, 0, &span, 1, 0};
     azr_attention_forward(&shape, &query, 1, q, H * E, out);
     azr_attention_backward(&shape, &query, 1, q, H * E, out, dout, dq, H * E);
@@ -124,7 +124,12 @@ static forest make_forest(const azr_attention_shape *shape, int64_t root, int64_
 static azr_kv_span span_of(const forest *f, int64_t row, int64_t n)
 {
     int64_t at = row * f->kv_stride;
-    return (azr_kv_span){f->k + at, f->v + at, f->dk + at, f->dv + at, f->kv_stride, n};
+    return (azr_kv_span){.k = f->k + at,
+                         .v = f->v + at,
+                         .dk = f->dk + at,
+                         .dv = f->dv + at,
+                         .stride = f->kv_stride,
+                         .n = n};
 }
 
 static void link_forest(forest *f)
@@ -149,11 +154,11 @@ static void run_forest(forest *f, const azr_kernel_table *ref)
         return;
     }
     azr_attention_gradients arrays = {f->q, f->out, f->dout, f->dq, f->q_stride, f->q_stride};
-    int64_t n = azr_kernels__attention_scratch(&f->shape, f->root + f->leaf);
+    int64_t n = azr_kernels__attention_scratch(&f->shape, f->root + f->leaf, true);
     float *scratch = calloc((size_t)n, sizeof *scratch);
     for (int i = 0; i < 3; i++) {
         for (int64_t g = 0; g < f->shape.n_kv_heads; g++) {
-            azr_attention_job job = {&f->queries[i], 0, f->queries[i].n_rows, g, g + 1};
+            azr_attention_job job = {&f->queries[i], NULL, 1, 0, f->queries[i].n_rows, g, g + 1};
             ref->attention_forward(&f->shape, &job, f->q, f->q_stride, f->out, scratch);
             ref->attention_backward(&f->shape, &f->queries[i], g, &arrays, scratch);
         }
@@ -246,6 +251,66 @@ static void exact_level(const char *level)
     assert_true(isnan(other[90 * d_q]) && isnan(other[LONG * d_q - 1]));
 }
 
+/* Leaves below shared ancestors, a row each, as decoding many answers does: whatever goes together,
+ * each has the bits that it has alone; and so have keys and values that lie in bf16. */
+static void leaves_level(const char *level)
+{
+    (void)level;
+    enum { ROOT = 150, STEM = 40, N_LEAVES = 23, N_LEAF = 90 };
+    azr_attention_shape shape = {9, 3, 64, 0.125F};
+    int64_t d_q = 9 * 64, n_keys = ROOT + 2 * STEM + (int64_t)N_LEAVES * N_LEAF;
+    forest f = make_forest(&shape, n_keys, 0);
+    azr_round_to_bf16(n_keys, f.kv_stride, f.k, f.kv_stride);
+    azr_round_to_bf16(n_keys, f.kv_stride, f.v, f.kv_stride);
+    uint16_t *k = calloc((size_t)(n_keys * f.kv_stride), sizeof *k);
+    uint16_t *v = calloc((size_t)(n_keys * f.kv_stride), sizeof *v);
+    azr_to_bf16(n_keys, f.kv_stride, f.k, f.kv_stride, k, f.kv_stride, NULL);
+    azr_to_bf16(n_keys, f.kv_stride, f.v, f.kv_stride, v, f.kv_stride, NULL);
+    azr_kv_span spans[N_LEAVES][3], halves[N_LEAVES][3];
+    azr_attention_query queries[N_LEAVES], half_queries[N_LEAVES];
+    for (int i = 0; i < N_LEAVES; i++) {
+        int64_t n_own = i % 5 == 0 ? 1 : 4 * i;
+        spans[i][0] = span_of(&f, 0, ROOT);
+        spans[i][1] = span_of(&f, ROOT + (i / 12) * STEM, STEM);
+        spans[i][2] = span_of(&f, ROOT + 2 * STEM + (int64_t)i * N_LEAF, n_own);
+        queries[i] = (azr_attention_query){i, 1, ROOT + STEM + n_own - 1, spans[i], 3, 0};
+        half_queries[i] = queries[i];
+        half_queries[i].spans = halves[i];
+        for (int j = 0; j < 3; j++) {
+            halves[i][j] = (azr_kv_span){.stride = f.kv_stride, .n = spans[i][j].n};
+            halves[i][j].k_bf16 = k + (spans[i][j].k - f.k);
+            halves[i][j].v_bf16 = v + (spans[i][j].v - f.v);
+        }
+    }
+    float *alone = test_array(N_LEAVES * d_q, 9, 1), *other = test_array(N_LEAVES * d_q, 10, 1);
+    for (int i = 0; i < N_LEAVES; i++)
+        azr_attention_forward(&shape, &queries[i], 1, f.q, f.q_stride, alone);
+    for (int n_threads = 1; n_threads <= 3; n_threads++) {
+        azr_kernels_set_threads(n_threads);
+        azr_attention_forward(&shape, queries, N_LEAVES, f.q, f.q_stride, other);
+        assert_same_bits(N_LEAVES * d_q, other, alone);
+        memset(other, 0, (size_t)(N_LEAVES * d_q) * sizeof *other);
+        azr_attention_forward(&shape, half_queries, N_LEAVES, f.q, f.q_stride, other);
+        assert_same_bits(N_LEAVES * d_q, other, alone);
+    }
+    /* Every other leaf looks less far than what it shares reaches. */
+    for (int i = 1; i < N_LEAVES; i += 2)
+        queries[i].first_position = 70;
+    for (int i = 0; i < N_LEAVES; i++)
+        azr_attention_forward(&shape, &queries[i], 1, f.q, f.q_stride, alone);
+    azr_attention_forward(&shape, queries, N_LEAVES, f.q, f.q_stride, other);
+    assert_same_bits(N_LEAVES * d_q, other, alone);
+    azr_kernels_set_threads(2);
+    free(k);
+    free(v);
+}
+
+static void test_leaves(void **state)
+{
+    (void)state;
+    for_each_level(leaves_level);
+}
+
 static void threads_level(const char *level)
 {
     (void)level;
@@ -276,6 +341,7 @@ int main(void)
         cmocka_unit_test(test_gradient),
         cmocka_unit_test(test_levels),
         cmocka_unit_test(test_exactness),
+        cmocka_unit_test(test_leaves),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

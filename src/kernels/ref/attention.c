@@ -2,6 +2,7 @@
 #include "kernels/table.h"
 
 #include <math.h>
+#include <string.h>
 
 /* The key (or value) rows of one kv head, walked by absolute position across spans. */
 typedef struct key_walk {
@@ -25,6 +26,17 @@ static const azr_kv_span *walk_span(key_walk *walk)
     return walk->span;
 }
 
+/* Number i of a row of floats, or of bf16 where there are no floats. */
+static float number_at(const float *x, const uint16_t *x_bf16, int64_t i)
+{
+    if (x != NULL)
+        return x[i];
+    uint32_t bits = (uint32_t)x_bf16[i] << 16;
+    float number;
+    memcpy(&number, &bits, sizeof number);
+    return number;
+}
+
 static float dot(int64_t n, const float *a, const float *b)
 {
     float sum = 0;
@@ -41,8 +53,11 @@ static void probabilities(const azr_attention_shape *shape, const azr_attention_
     float max = -INFINITY, sum = 0;
     for (int64_t j = 0; j < n_keys; j++, walk.i++) {
         const azr_kv_span *span = walk_span(&walk);
-        const float *k = span->k + walk.i * span->stride + i_kv * shape->d_head;
-        probs[j] = shape->scale * dot(shape->d_head, q, k);
+        int64_t at = walk.i * span->stride + i_kv * shape->d_head;
+        float sum_qk = 0;
+        for (int64_t e = 0; e < shape->d_head; e++)
+            sum_qk += q[e] * number_at(span->k, span->k_bf16, at + e);
+        probs[j] = shape->scale * sum_qk;
         max = probs[j] > max ? probs[j] : max;
     }
     for (int64_t j = 0; j < n_keys; j++) {
@@ -66,9 +81,9 @@ static void forward_head(const azr_attention_shape *shape, const azr_attention_q
     key_walk walk = walk_begin(query);
     for (int64_t j = 0; j < n_keys; j++, walk.i++) {
         const azr_kv_span *span = walk_span(&walk);
-        const float *v = span->v + walk.i * span->stride + i_kv * d;
+        int64_t at = walk.i * span->stride + i_kv * d;
         for (int64_t e = 0; e < d; e++)
-            o[e] += scratch[j] * v[e];
+            o[e] += scratch[j] * number_at(span->v, span->v_bf16, at + e);
     }
 }
 
@@ -77,9 +92,10 @@ void azr_kernels__attention_forward_ref(const azr_attention_shape *shape,
                                         int64_t q_stride, float *out, float *scratch)
 {
     int64_t group = shape->n_heads / shape->n_kv_heads;
-    for (int64_t i = job->i_begin; i < job->i_end; i++)
-        for (int64_t h = job->kv_begin * group; h < job->kv_end * group; h++)
-            forward_head(shape, job->query, i, h, q, q_stride, out, scratch);
+    for (int64_t j = 0; j < job->n_queries; j++)
+        for (int64_t i = job->i_begin; i < job->i_end; i++)
+            for (int64_t h = job->kv_begin * group; h < job->kv_end * group; h++)
+                forward_head(shape, &job->queries[j], i, h, q, q_stride, out, scratch);
 }
 
 /* With P = softmax(S), S = scale q Kᵀ, out = P V and D = dout . out:

@@ -171,6 +171,19 @@ static inline void v_store_bf16(uint16_t *p, int64_t n, vf x)
         p[i] = lanes[i];
 }
 
+/* n numbers of bf16 (at most VW), zeros behind them. */
+static inline vf v_load_bf16_n(const uint16_t *p, int64_t n)
+{
+    uint16_t lanes[VW] = {0};
+    if (n < VW) {
+        for (int64_t i = 0; i < n; i++)
+            lanes[i] = p[i];
+        p = lanes;
+    }
+    __m128i halves = _mm_loadu_si128((const __m128i *)(const void *)p);
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(halves), 16));
+}
+
 /* Rows become columns. */
 static inline void v_transpose(vf r[VW])
 {

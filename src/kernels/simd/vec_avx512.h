@@ -147,6 +147,14 @@ static inline void v_store_bf16(uint16_t *p, int64_t n, vf x)
         _mm256_mask_storeu_epi16(p, v_mask(n), halves);
 }
 
+/* n numbers of bf16 (at most VW), zeros behind them. */
+static inline vf v_load_bf16_n(const uint16_t *p, int64_t n)
+{
+    __m256i halves = n >= VW ? _mm256_loadu_si256((const __m256i *)(const void *)p)
+                             : _mm256_maskz_loadu_epi16(v_mask(n), p);
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(halves), 16));
+}
+
 /* Rows become columns. */
 static inline void v_transpose(vf r[VW])
 {

@@ -43,19 +43,22 @@ typedef enum azr_exec_kind {
      * value is what it printed, a str. OK also after sys.exit() or sys.exit(0). Another exit code
      * is EXCEPTION SystemExit; os._exit is NO_RESULT, whatever was printed. */
     AZR_EXEC_SCRIPT,
-    /* The input is the text of a test: asserts that call functions of the program by name. With a
-     * function, check(<function>) of the test is called at its end (HumanEval); without, the text
-     * itself asserts (MBPP). OK with the value True only when all of it was run to its end and
-     * nothing was raised; else EXCEPTION (AssertionError, or what the program raised), or the
-     * status with which the program's process ended.
+    /* The input is the text of a test: asserts that call functions of the program by name. When the
+     * text defines check, check(<function>) is called at its end (HumanEval); else the text itself
+     * asserts (MBPP). OK with the value True only when all of it was run to its end and nothing was
+     * raised; else EXCEPTION (AssertionError, or what the program raised), or the status with which
+     * the program's process ended.
      *
      * The test and the values it expects never share a process with the program: the test runs in
      * an interpreter of its own and calls the program in another by messages. Plain values, the
-     * standard library's containers and numbers come across as copies (arguments that the program
-     * changed are changed here, too); everything else stays with the program and is only pointed
-     * at, equal to nothing but itself. So ending early, printing, patching assert or builtins, or
-     * objects that claim to be equal to everything pass no test: only returning the right values
-     * does. */
+     * standard library's containers and numbers come across as copies; everything else stays with
+     * the program and is only pointed at, equal to nothing but itself. So ending early, printing,
+     * patching assert or builtins, or objects that claim to be equal to everything pass no test:
+     * only returning the right values does.
+     *
+     * Names that the text defines, builtins and modules are the test's own, but for <function>,
+     * which is the program's always. So put helpers of the task (HumanEval's prompt with the
+     * function's empty body, say) before the test: then they are not the program's to change. */
     AZR_EXEC_TESTS,
 } azr_exec_kind;
 
@@ -75,7 +78,7 @@ typedef struct azr_exec_job {
     const char *program; /* NUL-terminated UTF-8 */
     const char *const *inputs;
     size_t n_inputs;
-    const char *function; /* what CALL calls and TESTS hands to check; NULL: f, and no check */
+    const char *function; /* what CALL calls and TESTS tests; NULL: f in CALL, none in TESTS */
     /* CALL: besides literals, arguments may be calls of constructors: set(), frozenset(...),
      * Counter(...) and their like. They are evaluated in the sandbox, before the program is read;
      * a text that is no such list is BAD_INPUT. */

@@ -91,6 +91,39 @@ static azr_status read_check(const json_t *object, bool *out_check, azr_error *e
     return azr_error_set(error, AZR_ERROR_INPUT, "\"check\" must be \"none\" or \"determinism\"");
 }
 
+static azr_status read_flag(const json_t *object, const char *key, bool *out_flag, azr_error *error)
+{
+    const json_t *field = json_object_get(object, key);
+    if (field != NULL && !json_is_boolean(field))
+        return azr_error_set(error, AZR_ERROR_INPUT, "\"%s\" must be true or false", key);
+    *out_flag = json_is_true(field);
+    return AZR_OK;
+}
+
+/* "kind", which also decides on the limits, and what goes with it. */
+static azr_status read_kind(const json_t *object, azr_exec_job *job, azr_error *error)
+{
+    static const char *const names[] = {
+        [AZR_EXEC_CALL] = "call", [AZR_EXEC_SCRIPT] = "script", [AZR_EXEC_TESTS] = "tests"};
+    const json_t *kind = json_object_get(object, "kind"),
+                 *function = json_object_get(object, "function");
+    const char *name = kind != NULL ? json_string_value(kind) : names[AZR_EXEC_CALL];
+    size_t i = 0;
+    while (i < AZR_COUNT(names) && (name == NULL || strcmp(names[i], name) != 0))
+        i++;
+    if (i == AZR_COUNT(names))
+        return azr_error_set(error, AZR_ERROR_INPUT,
+                             "\"kind\" must be \"call\", \"script\" or \"tests\"");
+    if (function != NULL && !json_is_string(function))
+        return azr_error_set(error, AZR_ERROR_INPUT, "\"function\" must be a name");
+    job->kind = (azr_exec_kind)i;
+    job->function = json_string_value(function);
+    if (job->kind != AZR_EXEC_CALL)
+        job->limits = azr_exec_evaluation_limits();
+    azr_status status = read_flag(object, "constructors", &job->allow_constructors, error);
+    return status == AZR_OK ? read_flag(object, "wide", &job->wide_modules, error) : status;
+}
+
 /* Each expected value is a literal, one for each input. */
 static azr_status check_expected(const json_t *object, size_t n_inputs, azr_error *error)
 {
@@ -119,7 +152,9 @@ static azr_status submit(exec_queue *queue, exec_job *job, azr_error *error)
     request.program = json_string_value(json_object_get(object, "program"));
     if (!json_is_object(object) || request.program == NULL)
         return azr_error_set(error, AZR_ERROR_INPUT, "a job is an object with a text \"program\"");
-    azr_status status = read_texts(object, "inputs", &inputs, &request.n_inputs, error);
+    azr_status status = read_kind(object, &request, error);
+    if (status == AZR_OK)
+        status = read_texts(object, "inputs", &inputs, &request.n_inputs, error);
     if (status == AZR_OK && inputs == NULL)
         status = azr_error_set(error, AZR_ERROR_INPUT, "\"inputs\" is missing");
     request.inputs = inputs;

@@ -59,6 +59,9 @@ static int add_pair_rules(scmp_filter_ctx filter)
         error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(write), 1,
                                  SCMP_A0(SCMP_CMP_EQ, AZR_EXEC__PAIR_WRITE_FD));
     if (error == 0)
+        error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(close), 1,
+                                 SCMP_A0(SCMP_CMP_EQ, AZR_EXEC__PAIR_WRITE_FD));
+    if (error == 0)
         error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(wait4), 0);
     return error;
 }

@@ -227,7 +227,7 @@ static void kill_run(azr_executor *executor, azr_exec__slot *slot)
 static void read_record(azr_executor *executor, azr_exec__slot *slot)
 {
     char bytes[65536];
-    size_t max = 1 + (size_t)slot->what->job->limits.result_bytes + AZR_EXEC__RECORD_OVERHEAD;
+    size_t max = 2 + (size_t)slot->what->job->limits.result_bytes + AZR_EXEC__RECORD_OVERHEAD;
     for (;;) {
         ssize_t n = read(slot->record_fd, bytes, sizeof bytes);
         if (n < 0 && errno == EINTR)

@@ -92,8 +92,10 @@ void azr_exec__outcome(const azr_exec__slot *slot, int wait_status, int64_t cpu_
 {
     *out_run = (azr_exec_run){.cpu_us = cpu_us,
                               .wall_us = (int64_t)((azr_clock_seconds() - slot->start) * 1e6)};
+    const azr_exec__job *job = slot->what->job;
     azr_exec__record record;
     const char *bytes = slot->record.data;
+    size_t n_marks = job->allow_constructors ? 2 : 1; /* bytes before the record */
     if (!slot->has_begun) {
         set_message(out_run, AZR_EXEC_INTERNAL, "the run ended before its program began");
         return;
@@ -103,8 +105,16 @@ void azr_exec__outcome(const azr_exec__slot *slot, int wait_status, int64_t cpu_
         return;
     }
     if (slot->overflow || !WIFEXITED(wait_status) || WEXITSTATUS(wait_status) != 0 ||
-        !azr_exec__record_read(bytes + 1, slot->record.size - 1, &record)) {
+        slot->record.size < n_marks ||
+        !azr_exec__record_read(bytes + n_marks, slot->record.size - n_marks,
+                               job->kind == AZR_EXEC_TESTS, &record)) {
         out_run->status = AZR_EXEC_NO_RESULT;
+        return;
+    }
+    /* Written before the program was read: not by it. */
+    if (job->allow_constructors && bytes[1] == AZR_EXEC__ARGUMENTS_REFUSED) {
+        out_run->status = AZR_EXEC_BAD_INPUT;
+        out_run->message = clean(record.message);
         return;
     }
     out_run->status = record.status;

@@ -19,6 +19,9 @@ enum {
     AZR_EXEC__PAIR_READ_FD = 4,
     AZR_EXEC__PAIR_WRITE_FD = 5,
     AZR_EXEC__STARTED = 'S',
+    /* The byte behind it when arguments hold constructors, evaluated before the program is read. */
+    AZR_EXEC__ARGUMENTS_READ = 'A',
+    AZR_EXEC__ARGUMENTS_REFUSED = 'B', /* the record says why */
     AZR_EXEC__MAX_TEXT = 1024,
     AZR_EXEC__MAGIC = 0x415a5232,
 };

@@ -25,20 +25,48 @@ bool azr_exec__python_start(azr_exec__flavour flavour, char *version, char *reas
                             size_t text_bytes);
 
 typedef struct azr_exec__call {
+    azr_exec_kind kind;
+    bool has_constructors;
     const char *program, *function; /* NUL-terminated */
-    const char *arguments;
+    const char *arguments;          /* encoded for calls of literals, else text */
     size_t arguments_bytes;
     size_t result_bytes; /* cap */
     /* NULL, or where the program's code is kept from one call to the next of the same program; each
      * call then has a context of its own, too. */
     void **code;
+    void *positional, *keywords; /* made by azr_exec__python_prepare */
 } azr_exec__call;
 
-/* Compiles and runs the program and calls f; texts of the record lie in *text, whose capacity is
- * taken as it is: what does not fit is TOO_LARGE. Runs hostile code: this process must be the
- * child. */
 enum { AZR_EXEC__TEXT_RESERVE = 16384 };
+
+/* Makes the arguments, before any text of the program is read. False: out_refusal says why they are
+ * none. */
+bool azr_exec__python_prepare(azr_exec__call *call, azr_strbuf *text,
+                              azr_exec__record *out_refusal);
+/* CALL and SCRIPT: compiles and runs the program; texts of the record lie in *text, whose capacity
+ * is taken as it is: what does not fit is TOO_LARGE. Runs hostile code: this process must be the
+ * child. */
 void azr_exec__python_call(const azr_exec__call *call, azr_strbuf *text,
                            azr_exec__record *out_record);
+
+/* TESTS: two processes forked from one warm interpreter. They talk in frames by
+ * AZR_EXEC__PAIR_*_FD: a size and the text of a literal. buffer_bytes each of in and text hold
+ * frames. */
+typedef struct azr_exec__pair {
+    azr_strbuf text; /* capacity as for a value of frame_bytes */
+    char *in;
+    size_t frame_bytes;
+    int candidate;  /* its process; 0 in it */
+    bool is_lost;   /* the candidate ended */
+    int64_t cpu_us; /* limit of the candidate */
+} azr_exec__pair;
+
+/* The process of the program: serves requests until the other side ends. */
+_Noreturn void azr_exec__python_candidate(const azr_exec__call *call, azr_exec__pair *pair);
+/* The process of the test. azr_exec__python_greet: the candidate is behind its doors; false: it
+ * ended before. */
+bool azr_exec__python_greet(azr_exec__pair *pair);
+void azr_exec__python_check(const azr_exec__call *call, azr_exec__pair *pair, azr_strbuf *text,
+                            azr_exec__record *out_record);
 
 #endif

@@ -353,3 +353,12 @@ bool azr_exec__arguments_decode(const char *bytes, size_t size, PyObject **out_p
         *out_keywords = read_dict(&r);
     return *out_keywords != NULL && r.left == 0;
 }
+
+PyObject *azr_exec__value_decode(const char *bytes, size_t size)
+{
+    argument_reader r = {bytes, size};
+    PyObject *value = read_value(&r);
+    if (value != NULL && r.left > 0)
+        Py_CLEAR(value);
+    return value;
+}

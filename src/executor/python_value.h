@@ -27,4 +27,7 @@ azr_exec__written azr_exec__value_write(PyObject *value, size_t max_bytes, azr_s
 bool azr_exec__arguments_decode(const char *bytes, size_t size, PyObject **out_positional,
                                 PyObject **out_keywords);
 
+/* One value from such bytes; NULL with a Python exception set or without. */
+PyObject *azr_exec__value_decode(const char *bytes, size_t size);
+
 #endif

@@ -67,14 +67,34 @@ static bool read_text(reader *r, size_t max, azr_exec__text *out)
     return true;
 }
 
-bool azr_exec__record_read(const char *bytes, size_t size, azr_exec__record *out_record)
+static bool is_status(uint32_t status, bool of_tests)
+{
+    switch (status) {
+    case AZR_EXEC_OK:
+    case AZR_EXEC_EXCEPTION:
+    case AZR_EXEC_MEMORY:
+    case AZR_EXEC_TOO_LARGE:
+    case AZR_EXEC_NOT_LITERAL:
+        return true;
+    case AZR_EXEC_TIMEOUT_CPU:
+    case AZR_EXEC_CRASH:
+    case AZR_EXEC_POLICY:
+    case AZR_EXEC_NO_RESULT:
+    case AZR_EXEC_INTERNAL:
+        return of_tests;
+    default:
+        return false;
+    }
+}
+
+bool azr_exec__record_read(const char *bytes, size_t size, bool of_tests,
+                           azr_exec__record *out_record)
 {
     reader r = {bytes, size};
     uint32_t record_bytes, status;
     if (!read_u32(&r, &record_bytes) || record_bytes != r.left || !read_u32(&r, &status))
         return false;
-    if (status != AZR_EXEC_OK && status != AZR_EXEC_EXCEPTION && status != AZR_EXEC_MEMORY &&
-        status != AZR_EXEC_TOO_LARGE && status != AZR_EXEC_NOT_LITERAL)
+    if (!is_status(status, of_tests))
         return false;
     out_record->status = (azr_exec_status)status;
     return read_text(&r, size, &out_record->value) &&

@@ -23,7 +23,10 @@ enum { AZR_EXEC__MAX_NAME = 200, AZR_EXEC__MAX_MESSAGE = 500 };
 enum { AZR_EXEC__RECORD_OVERHEAD = 64 + 2 * AZR_EXEC__MAX_NAME + AZR_EXEC__MAX_MESSAGE };
 
 void azr_exec__record_write(const azr_exec__record *record, azr_strbuf *out);
-/* False when the bytes are not exactly one record; texts point into bytes. */
-bool azr_exec__record_read(const char *bytes, size_t size, azr_exec__record *out_record);
+/* False when the bytes are not exactly one record; texts point into bytes. of_tests: the process
+ * tested a program and ran none, so it may also say how the program's process ended (TIMEOUT_CPU,
+ * CRASH, POLICY, NO_RESULT, INTERNAL). */
+bool azr_exec__record_read(const char *bytes, size_t size, bool of_tests,
+                           azr_exec__record *out_record);
 
 #endif

@@ -47,7 +47,14 @@ _Noreturn void azr_exec__recycle_child(void)
         azr_strbuf text = {texts, 0, text_bytes};
         bool is_small = record_bytes <= (size_t)(job.inline_end - place);
         azr_strbuf out = {is_small ? place : large, 0, record_bytes};
-        azr_exec__python_call(&call, &text, &record);
+        bool ok = azr_exec__python_prepare(&call, &text, &record);
+        /* Unlike what goes into a pipe the program could still change this byte: it would gain the
+         * verdict that its input is none. */
+        const char mark = ok ? AZR_EXEC__ARGUMENTS_READ : AZR_EXEC__ARGUMENTS_REFUSED;
+        if (call.has_constructors)
+            azr_strbuf_append(&out, &mark, 1);
+        if (ok)
+            azr_exec__python_call(&call, &text, &record);
         azr_exec__record_write(&record, &out);
         job.place->records[i].address = (uint64_t)(uintptr_t)out.data;
         job.place->records[i].bytes = out.size;

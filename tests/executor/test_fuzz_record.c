@@ -32,7 +32,7 @@ static void try_record(void *context, const uint8_t *bytes, size_t size)
 {
     seen *s = context;
     azr_exec__record record;
-    bool ok = azr_exec__record_read((const char *)bytes, size, &record);
+    bool ok = azr_exec__record_read((const char *)bytes, size, size % 2 == 0, &record);
     s->n_read += ok;
     s->n_refused += !ok;
     if (ok) {
@@ -43,7 +43,7 @@ static void try_record(void *context, const uint8_t *bytes, size_t size)
     }
     azr_exec__job job = {.limits = azr_exec_default_limits()};
     azr_exec__try what = {.job = &job};
-    azr_exec__slot slot = {.what = &what};
+    azr_exec__slot slot = {.what = &what, .has_begun = true};
     azr_strbuf_puts(&slot.record, "S");
     azr_strbuf_append(&slot.record, (const char *)bytes, size);
     static const int ends[] = {0, 0, 0, 1 << 8, SIGSEGV, SIGSYS, SIGXCPU};

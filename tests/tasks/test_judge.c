@@ -438,7 +438,7 @@ static void test_json_refused(void **state)
     assert_json_refused("{\"program\": \"def f(): pass\\u0001\"}", "control characters");
     assert_json_refused("{\"program\": \"def f(): pass\\u0000\"}", "no JSON");
     assert_json_refused("{\"program\": \"def f(): pass\"}", "field 'input' is missing");
-    assert_json_refused("{\"program\": \"def f(): pass\", \"input\": \"g()\"}",
+    assert_json_refused("{\"program\": \"def f(): pass\", \"input\": \"g()\", \"output\": \"1\"}",
                         "field 'input' must");
     assert_json_refused("{\"program\": \"def f(): pass\", \"input\": \"\"}",
                         "field 'output' is missing");

@@ -65,7 +65,7 @@ typedef enum azr_exec_kind {
 typedef struct azr_exec_limits {
     int cpu_ms;       /* CPU time of one run */
     int wall_ms;      /* wall time of one run, from its start; over it twice is TIMEOUT_WALL */
-    int memory_mb;    /* address space of one run beyond the warm interpreter's */
+    int memory_mb;    /* of one run beyond the warm interpreter's; "recycle" has 1 GiB at most */
     int result_bytes; /* cap on the canonical text of a value */
 } azr_exec_limits;
 

@@ -31,9 +31,11 @@ typedef struct azr_exec__call {
     const char *arguments;          /* encoded for calls of literals, else text */
     size_t arguments_bytes;
     size_t result_bytes; /* cap */
-    /* NULL, or where the program's code is kept from one call to the next of the same program; each
-     * call then has a context of its own, too. */
-    void **code;
+    /* NULL, or what is kept from one call to the next of the same program, {0} at first: its code,
+     * and the context of variables each call gets a copy of. */
+    struct azr_exec__kept {
+        void *code, *context;
+    } * kept;
     void *positional, *keywords; /* made by azr_exec__python_prepare */
 } azr_exec__call;
 

@@ -77,18 +77,25 @@ static PyObject *compile_program(const azr_exec__call *call)
     return Py_CompileStringExFlags(call->program, "program.py", Py_file_input, &flags, -1);
 }
 
+/* The code for later calls, and for this one the context that the first began with. */
+static bool begin_kept(struct azr_exec__kept *kept, PyObject *code)
+{
+    kept->code = code;
+    if (kept->context == NULL)
+        kept->context = PyContext_CopyCurrent();
+    PyObject *context = kept->context != NULL ? PyContext_Copy(kept->context) : NULL;
+    return context != NULL && PyContext_Enter(context) == 0;
+}
+
 PyObject *azr_exec__run_program(const azr_exec__call *call, const char *name)
 {
     PyObject *globals = azr_exec__world_globals(name);
-    PyObject *code = call->code != NULL ? *call->code : NULL;
+    PyObject *code = call->kept != NULL ? call->kept->code : NULL;
     if (code == NULL && globals != NULL)
         code = compile_program(call);
-    if (call->code != NULL)
-        *call->code = code;
-    if (globals == NULL ||
-        (code != NULL && call->code != NULL && PyContext_Enter(PyContext_CopyCurrent()) != 0))
+    if (code == NULL || globals == NULL || (call->kept != NULL && !begin_kept(call->kept, code)))
         return NULL;
-    return code != NULL && PyEval_EvalCode(code, globals, globals) != NULL ? globals : NULL;
+    return PyEval_EvalCode(code, globals, globals) != NULL ? globals : NULL;
 }
 
 /* Text with constructors, read by Python code of ours. */

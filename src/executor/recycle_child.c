@@ -37,13 +37,13 @@ _Noreturn void azr_exec__recycle_child(void)
     if (texts == NULL || large == NULL)
         _exit(1);
     azr_exec__region_limit(header->memory_bytes);
-    void *code = NULL;
+    struct azr_exec__kept kept = {0};
     for (size_t i = 0; i < n; i++) {
         azr_exec__call call;
         azr_exec__record record;
         header = (const azr_exec__run_header *)(const void *)at;
         size_t request_bytes = azr_exec__call_init(header, &call);
-        call.code = n > 1 ? &code : NULL;
+        call.kept = n > 1 ? &kept : NULL;
         azr_strbuf text = {texts, 0, text_bytes};
         bool is_small = record_bytes <= (size_t)(job.inline_end - place);
         azr_strbuf out = {is_small ? place : large, 0, record_bytes};

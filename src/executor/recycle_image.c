@@ -161,6 +161,8 @@ static bool move_mapping(sealer *s, uint64_t start, uint64_t end, const char *pe
         return refuse(s, "memory that can be written and executed", start);
     if (start == seal->region) {
         uint64_t image_end = (seal->region_top + AZR_EXEC__REGION_SLACK) & ~(uint64_t)0x1fffff;
+        /* Who needs that much needs more: in large pages, where the kernel has them. */
+        (void)madvise(azr_exec__at(image_end), end - image_end, MADV_HUGEPAGE);
         return move_stretch(s, start, image_end - start, prot) &&
                add_stretch(s, image_end, end - image_end, azr_exec__growth);
     }

@@ -97,7 +97,8 @@ enum { AZR_EXEC__MAX_REQUESTS = 64 };
 static const uint64_t azr_exec__window_address = 0x200000000000;
 static const uint64_t azr_exec__stack_address = 0x210000000000;
 static const uint64_t azr_exec__region_address = 0x220000000000;
-static const uint64_t azr_exec__region_bytes = (uint64_t)8 << 30;
+/* The interpreter's, and at most about a GiB of a run. */
+static const uint64_t azr_exec__region_bytes = (uint64_t)1280 << 20;
 static const uint64_t azr_exec__flavour_gap = 0x001000130000;
 enum {
     AZR_EXEC__STACK_BYTES = 8 << 20,

@@ -294,6 +294,8 @@ static _Noreturn void serve(azr_exec__walls *walls)
     if (!set_limits(&w))
         fail(&w, "limits");
     azr_exec__recycle_child_prepare(walls->flavour);
+    if (azr_exec__recycle_test_hook != NULL)
+        azr_exec__recycle_test_hook();
     azr_exec__region_burn();
     sigset_t all;
     sigfillset(&all);

@@ -29,4 +29,7 @@ _Noreturn void azr_exec__recycle_child(void);
 /* In the worker, before the image is taken. */
 void azr_exec__recycle_child_prepare(azr_exec__flavour flavour);
 
+/* Only a test program defines it: gives programs native code to attack with. Before the image. */
+void azr_exec__recycle_test_hook(void) __attribute__((weak));
+
 #endif

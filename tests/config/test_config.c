@@ -291,6 +291,25 @@ static void test_help_lists_every_key(void **state)
     free(help);
 }
 
+/* docs/options.md names every key, with its name in the reference implementation or why it has
+ * none.
+ */
+static void test_every_key_is_documented(void **state)
+{
+    fixture *f = *state;
+    char *document = NULL, *text = azr_config_print(&f->config);
+    if (azr_file_read("docs/options.md", 1 << 20, &document, NULL, &f->error) != AZR_OK)
+        fail_msg("%s", f->error.text);
+    for (char *line = strtok(text, "\n"); line != NULL; line = strtok(NULL, "\n")) {
+        char key[80];
+        snprintf(key, sizeof key, "`%.*s`", (int)strcspn(line, ":"), line);
+        if (strstr(document, key) == NULL)
+            fail_msg("docs/options.md says nothing about %s", key);
+    }
+    azr_free(text);
+    azr_free(document);
+}
+
 static void test_name_distance(void **state)
 {
     (void)state;
@@ -320,6 +339,7 @@ int main(void)
         cmocka_unit_test(test_validate),
         cmocka_unit_test_setup_teardown(test_print_round_trip, setup, teardown),
         cmocka_unit_test_setup_teardown(test_help_lists_every_key, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_every_key_is_documented, setup, teardown),
         cmocka_unit_test(test_name_distance),
     };
     return cmocka_run_group_tests_name("config", tests, NULL, NULL);

@@ -27,7 +27,7 @@
 #include <cmocka.h>
 #include <sqlite3.h>
 
-enum { FIRST_PIECE = 257, MAX_SETS = 24, SECONDS = 120 };
+enum { FIRST_PIECE = 257, MAX_SETS = 24, SECONDS = 600 };
 
 /* After the bytes and the end token: completions of the template that make sense. */
 static const char *const pieces[] = {

@@ -371,12 +371,13 @@ static void test_weights_of_the_loss(void **state)
 static void test_learning_state_is_kept(void **state)
 {
     (void)state;
-    const char *const sets[] = {
-        "entropy_target=1", "entropy_rate=0.01", "running_decay=0.8", "kl_coef=0.1",
-        "mini_batches=2",   "warmup_steps=3",    "kl_place=reward",   NULL};
-    const char *const two[] = {"entropy_target=1", "entropy_rate=0.01", "running_decay=0.8",
-                               "kl_coef=0.1",      "mini_batches=2",    "warmup_steps=3",
-                               "kl_place=reward",  "total_steps=2",     NULL};
+#define ALL_SWITCHES                                                                   \
+    "entropy_target=1", "entropy_rate=0.01", "running_decay=0.8", "kl_coef=0.1",       \
+        "kl_place=reward", "mini_batches=2", "warmup_steps=3", "reuse_estimates=true", \
+        "curriculum=true", "solver_mix=half_new", "answer_diversity_coef=0.3",         \
+        "halstead_coef=0.3", "learnability=variance", "length_cost=0.1", "buffer_cap=5"
+    const char *const sets[] = {ALL_SWITCHES, NULL};
+    const char *const two[] = {ALL_SWITCHES, "total_steps=2", NULL};
     tiny_run_train(&tiny, "steered", false, sets);
     assert_float_equal(tiny_run_metric(&tiny, "steered", 1, "actor/entropy_coef"), 0.01, 1e-12);
     for (int64_t step = 1; step < 4; step++) {

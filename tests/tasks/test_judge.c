@@ -453,7 +453,7 @@ static void test_json_refused(void **state)
                         " \"outputs\": [\"1\"]}",
                         "field 'outputs' must be a list of 2 texts");
     assert_json_refused("{\"program\": \"def f(): pass\", \"inputs\": [\"1\", \"2\"],"
-                        " \"outputs\": [\"1\", \"f\"]}",
+                        " \"outputs\": [\"1\", \"f\"], \"message\": \"\"}",
                         "field 'outputs[1]'");
     assert_json_refused("{\"program\": \"def f(): pass\", \"inputs\": [\"1\", \"2\"],"
                         " \"outputs\": [\"1\", \"2\"]}",

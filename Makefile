@@ -7,7 +7,7 @@ PREFIX ?= /usr/local
 CC = gcc
 WARN = -Wall -Wextra -Wshadow -Wpointer-arith -Wstrict-prototypes -Wmissing-prototypes -Wvla -Werror
 OPT = -O3 -g -fno-math-errno
-PKGS = jansson yaml-0.1 libpcre2-8 libutf8proc sqlite3 libseccomp python3-embed
+PKGS = jansson yaml-0.1 libpcre2-8 libutf8proc sqlite3 libseccomp python3-embed zlib
 # Asked only when something is compiled: on a fresh machine pkg-config comes with `make deps`.
 PKG_CFLAGS = $(eval PKG_CFLAGS := $(patsubst -I%,-isystem %,$(shell pkg-config --cflags $(PKGS))))$(PKG_CFLAGS)
 PKG_LIBS = $(eval PKG_LIBS := $(shell pkg-config --libs $(PKGS)))$(PKG_LIBS)

@@ -6,7 +6,7 @@
 set -eu
 
 packages="gcc libc6-dev make pkg-config libdnnl-dev libjansson-dev libyaml-dev libpcre2-dev
-libutf8proc-dev libsqlite3-dev libseccomp-dev libpython3-dev libcmocka-dev
+libutf8proc-dev libsqlite3-dev zlib1g-dev libseccomp-dev libpython3-dev libcmocka-dev
 python3 python3-pip ca-certificates"
 case "${1:-}" in
 build) ;;

@@ -4,6 +4,8 @@
 
 #include "azr/status.h"
 
+#include "base/strbuf.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -66,5 +68,11 @@ size_t azr_utf8_valid(const char *text, size_t size);
  * loads, into the existing folder: a copy of the source's file (as it was when opened), or made
  * from GGUF metadata. Same tokenizer, same bytes. */
 azr_status azr_tokenizer_save(const azr_tokenizer *tokenizer, const char *folder, azr_error *error);
+
+/* Appends the conversation of one user message up to where the assistant speaks. Only ChatML
+ * (<|im_start|>, <|im_end|>) is known; other formats are AZR_ERROR_UNSUPPORTED. system NULL: the
+ * default that the model's template holds, if any. */
+azr_status azr_chat_prompt(const azr_tokenizer *tokenizer, const char *system, const char *text,
+                           size_t size, azr_strbuf *out, azr_error *error);
 
 #endif

@@ -1,5 +1,4 @@
 /* cmd_generate.c: azr generate: completions of a prompt. */
-#include "app/chat.h"
 #include "app/engine.h"
 #include "app/json.h"
 #include "app/stream.h"

@@ -17,6 +17,8 @@ typedef enum azr_rng_purpose {
     AZR_RNG_WEIGHTS,      /* random weights of test models */
     AZR_RNG_TEST,
     AZR_RNG_MINI_BATCHES, /* order of a step's prompts when it takes several updates */
+    AZR_RNG_BOOTSTRAP,    /* items of a resampled evaluation */
+    AZR_RNG_EVALUATION,   /* a token of an evaluation */
 } azr_rng_purpose;
 
 /* A position in the random numbers of one run. */

@@ -47,14 +47,14 @@ static bool set_timer(uint32_t cpu_ms)
 }
 
 /* The request's memory file. NULL when it is not whole. */
-static const azr_exec__run_header *map_request(int fd, size_t *out_bytes)
+static azr_exec__run_header *map_request(int fd, size_t *out_bytes)
 {
     struct stat info;
     *out_bytes = 0;
     if (fstat(fd, &info) != 0 || (size_t)info.st_size <= sizeof(azr_exec__run_header))
         return NULL;
     void *map = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-    const azr_exec__run_header *header = map;
+    azr_exec__run_header *header = map;
     if (map == MAP_FAILED || header->magic != AZR_EXEC__MAGIC || header->cpu_ms == 0 ||
         sizeof *header + header->program_bytes + 1 + header->function_bytes + 1 +
                 header->arguments_bytes !=
@@ -136,7 +136,7 @@ static bool close_doors(const azr_exec__walls *walls, const azr_exec__run_header
 /* What a run needs, all there before memory is limited. */
 typedef struct child {
     const azr_exec__walls *walls;
-    const azr_exec__run_header *header; /* mapped */
+    azr_exec__run_header *header; /* mapped */
     size_t header_bytes;
     azr_exec__call call;
     azr_exec__pair pair; /* of tests */
@@ -162,12 +162,11 @@ static bool prepare(child *c)
         return false;
     if (header->kind != AZR_EXEC_TESTS)
         return true;
-    enum { FRAME_BYTES = AZR_LITERAL_MAX_BYTES };
-    size_t frame_text_bytes = 5 * (size_t)FRAME_BYTES + AZR_EXEC__TEXT_RESERVE;
-    c->pair.frame_bytes = FRAME_BYTES;
+    size_t frame_text_bytes = 5 * (size_t)AZR_EXEC__FRAME_BYTES + AZR_EXEC__TEXT_RESERVE;
+    c->pair.frame_bytes = AZR_EXEC__FRAME_BYTES;
     c->pair.cpu_us = header->cpu_ms * (int64_t)1000;
-    c->pair.in = azr_try_alloc(FRAME_BYTES, 1);
-    c->reserve_bytes += frame_text_bytes + FRAME_BYTES;
+    c->pair.in = azr_try_alloc(AZR_EXEC__FRAME_BYTES, 1);
+    c->reserve_bytes += frame_text_bytes + AZR_EXEC__FRAME_BYTES;
     return c->pair.in != NULL && alloc_text(&c->pair.text, frame_text_bytes);
 }
 
@@ -204,7 +203,7 @@ static bool forget_test(child *c)
     c->call.function = "";
     c->call.arguments = NULL;
     c->call.arguments_bytes = 0;
-    bool ok = munmap((void *)(uintptr_t)c->header, c->header_bytes) == 0;
+    bool ok = munmap(c->header, c->header_bytes) == 0;
     c->header = NULL;
     return ok;
 }

@@ -35,8 +35,9 @@ void *azr_literal__exceed(azr_literal_parser *p, const char *limit)
 
 azr_literal *azr_literal__node(azr_literal_parser *p, azr_literal_kind kind)
 {
-    if (++p->n_nodes > AZR_LITERAL_MAX_NODES)
-        return azr_literal__exceed(p, "262144 values");
+    if (++p->n_nodes > p->max_nodes)
+        return azr_literal__exceed(p, p->max_nodes == AZR_LITERAL_MAX_NODES ? "262144 values"
+                                                                            : "so many values");
     azr_literal *node = azr_arena_alloc(p->arena, 1, sizeof *node);
     node->kind = kind;
     node->hashable =
@@ -500,12 +501,14 @@ static bool is_text(const char *text, size_t size)
     return true;
 }
 
-static azr_status begin(azr_literal_parser *p, const char *text, size_t size, azr_error *error)
+static azr_status begin(azr_literal_parser *p, const char *text, size_t size, size_t max_bytes,
+                        azr_error *error)
 {
-    *p = (azr_literal_parser){.text = text, .size = size, .error = error};
-    if (size > AZR_LITERAL_MAX_BYTES)
-        return azr_error_set(error, AZR_ERROR_LIMIT, "the literal has %zu bytes, the limit is %d",
-                             size, AZR_LITERAL_MAX_BYTES);
+    *p = (azr_literal_parser){
+        .text = text, .size = size, .max_nodes = AZR_LITERAL_MAX_NODES, .error = error};
+    if (size > max_bytes)
+        return azr_error_set(error, AZR_ERROR_LIMIT, "the literal has %zu bytes, the limit is %zu",
+                             size, max_bytes);
     if (!is_text(text, size))
         return azr_error_set(error, AZR_ERROR_INPUT, "the literal is no UTF-8 text without NUL");
     p->arena = azr_arena_create();
@@ -536,13 +539,15 @@ static void skip_lines(azr_literal_parser *p)
     p->depth--;
 }
 
-azr_status azr_literal_parse(const char *text, size_t size, azr_literal **out, azr_error *error)
+azr_status azr_literal__parse_within(const char *text, size_t size, size_t max_bytes,
+                                     size_t max_nodes, azr_literal **out, azr_error *error)
 {
     azr_literal_parser p;
     *out = NULL;
-    azr_status status = begin(&p, text, size, error);
+    azr_status status = begin(&p, text, size, max_bytes, error);
     if (status != AZR_OK)
         return status;
+    p.max_nodes = max_nodes;
     skip_lines(&p);
     const azr_literal *root = parse_value(&p, &(value_form){0});
     if (root != NULL) {
@@ -556,6 +561,12 @@ azr_status azr_literal_parse(const char *text, size_t size, azr_literal **out, a
             root = azr_literal__fail(&p, "the end of the literal");
     }
     return finish(&p, root, out);
+}
+
+azr_status azr_literal_parse(const char *text, size_t size, azr_literal **out, azr_error *error)
+{
+    return azr_literal__parse_within(text, size, AZR_LITERAL_MAX_BYTES, AZR_LITERAL_MAX_NODES, out,
+                                     error);
 }
 
 static bool is_keyword(const char *text, size_t size)
@@ -643,7 +654,7 @@ azr_status azr_arguments_parse(const char *text, size_t size, azr_literal **out,
 {
     azr_literal_parser p;
     *out = NULL;
-    azr_status status = begin(&p, text, size, error);
+    azr_status status = begin(&p, text, size, AZR_LITERAL_MAX_BYTES, error);
     if (status != AZR_OK)
         return status;
     p.depth = 1;

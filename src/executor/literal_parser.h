@@ -6,11 +6,16 @@
 
 enum { AZR_LITERAL_MAX_NODES = 1 << 18 };
 
+/* azr_literal_parse with other limits, for values that only go from one process of the sandbox to
+ * another. */
+azr_status azr_literal__parse_within(const char *text, size_t size, size_t max_bytes,
+                                     size_t max_nodes, azr_literal **out, azr_error *error);
+
 typedef struct azr_literal_parser {
     const char *text;
     size_t size, at;
     int depth; /* open brackets; line feeds are white space inside them */
-    size_t n_nodes;
+    size_t n_nodes, max_nodes;
     azr_arena *arena;
     azr_error *error;
     azr_status status;           /* of what failed */

@@ -51,6 +51,9 @@ bool azr_exec__python_prepare(azr_exec__call *call, azr_strbuf *text,
 void azr_exec__python_call(const azr_exec__call *call, azr_strbuf *text,
                            azr_exec__record *out_record);
 
+/* Test benches have values of millions of numbers. */
+enum { AZR_EXEC__FRAME_BYTES = 32 << 20, AZR_EXEC__FRAME_NODES = 1 << 23 };
+
 /* TESTS: two processes forked from one warm interpreter. They talk in frames by
  * AZR_EXEC__PAIR_*_FD: a size and the text of a literal. buffer_bytes each of in and text hold
  * frames. */
@@ -64,7 +67,7 @@ typedef struct azr_exec__pair {
 } azr_exec__pair;
 
 /* The process of the program: serves requests until the other side ends. */
-_Noreturn void azr_exec__python_candidate(const azr_exec__call *call, azr_exec__pair *pair);
+_Noreturn void azr_exec__python_candidate(azr_exec__call *call, azr_exec__pair *pair);
 /* The process of the test. azr_exec__python_greet: the candidate is behind its doors; false: it
  * ended before. */
 bool azr_exec__python_greet(azr_exec__pair *pair);

@@ -9,7 +9,7 @@
 
 #include "base/memory.h"
 #include "executor/arguments.h"
-#include "executor/literal_node.h"
+#include "executor/literal_parser.h"
 #include "executor/protocol.h"
 
 #include <errno.h>
@@ -23,14 +23,20 @@
 /* Values go across as literals: lists are lists, everything else that is no scalar a tuple that
  * begins with its kind. */
 const char azr_exec__pair_source[] =
-    "import builtins, datetime\n"
+    "import builtins, datetime, hashlib\n"
     "types_across = {c.__name__: c for c in (\n"
     "    bytearray, range, collections.deque, collections.Counter, collections.OrderedDict,\n"
     "    fractions.Fraction, decimal.Decimal, datetime.date, datetime.datetime,\n"
     "    datetime.timedelta)}\n"
     "scalars = (bool, int, float, complex, str, bytes)\n"
+    "def is_plain(v):\n"
+    "    # Integers of more digits than a literal may have go across as bytes.\n"
+    "    t = type(v)\n"
+    "    return v is None or t in scalars and (t is not int or v.bit_length() < 8192)\n"
     "def pack_parts(v, pack):\n"
     "    t = type(v)\n"
+    "    if t is int:\n"
+    "        return ('integer', v.to_bytes(v.bit_length() // 8 + 1, 'little', signed=True))\n"
     "    if t is list:\n"
     "        return [pack(x) for x in v]\n"
     "    if t is collections.defaultdict:\n"
@@ -46,7 +52,7 @@ const char azr_exec__pair_source[] =
     "    if t is collections.Counter:\n"
     "        return ('made', t.__name__, [pack_parts(dict(v), pack)])\n"
     "    if t is fractions.Fraction:\n"
-    "        return ('made', t.__name__, [v.numerator, v.denominator])\n"
+    "        return ('made', t.__name__, [pack(v.numerator), pack(v.denominator)])\n"
     "    if t is decimal.Decimal:\n"
     "        return ('made', t.__name__, [str(v)])\n"
     "    if t is datetime.timedelta:\n"
@@ -86,10 +92,14 @@ const char azr_exec__pair_source[] =
     "        return collections.defaultdict(unpack(rest[0], point), unpack(rest[1], point))\n"
     "    if kind == 'made':\n"
     "        return types_across[rest[0]](*[unpack(x, point) for x in rest[1]])\n"
+    "    if kind == 'integer':\n"
+    "        return int.from_bytes(rest[0], 'little', signed=True)\n"
     "    if kind == 'builtin':\n"
     "        found = getattr(builtins, rest[0])\n"
     "        if isinstance(found, type):\n"
     "            return found\n"
+    "    if kind == 'digest':\n"
+    "        return Digest(rest[0])\n"
     "    if kind == 'point':\n"
     "        return point(rest[0])\n"
     "    raise TypeError('a message that says nothing')\n"
@@ -98,11 +108,30 @@ const char azr_exec__pair_source[] =
     "              'next': lambda o, a, k: next(o), 'len': lambda o, a, k: len(o),\n"
     "              'item': lambda o, a, k: o[a[0]], 'bool': lambda o, a, k: bool(o),\n"
     "              'str': lambda o, a, k: str(o), 'repr': lambda o, a, k: repr(o)}\n"
+    "class Room(Exception):\n"
+    "    pass\n"
+    "# What stands for a value too large for a frame: equal to a value that is written alike.\n"
+    "def digest_of(v):\n"
+    "    digest = hashlib.sha256(type(v).__name__.encode('utf-8', 'surrogatepass'))\n"
+    "    for x in v if type(v) in (list, tuple) else (v,):\n"
+    "        digest.update(repr(x).encode('utf-8', 'surrogatepass') + b'\\0')\n"
+    "    return digest.hexdigest()\n"
+    "class Digest:\n"
+    "    def __init__(self, text):\n"
+    "        self.text = text\n"
+    "    def __eq__(self, other):\n"
+    "        return digest_of(other) == self.text\n"
+    "    def __repr__(self):\n"
+    "        return 'a value too large to be handed over'\n"
     "# The program's side. start() runs the program and gives its global names.\n"
     "def candidate(start, send, receive):\n"
-    "    objects, numbers, names = [], {}, {}\n"
+    "    objects, numbers, names, room, last = [], {}, {}, 0, None\n"
     "    def pack(v):\n"
-    "        if v is None or type(v) in scalars:\n"
+    "        nonlocal room\n"
+    "        room -= 1\n"
+    "        if room < 0:\n"
+    "            raise Room\n"
+    "        if is_plain(v):\n"
     "            return v\n"
     "        packed = pack_parts(v, pack)\n"
     "        if packed is None:\n"
@@ -111,7 +140,7 @@ const char azr_exec__pair_source[] =
     "                objects.append(v)\n"
     "        return packed\n"
     "    def answer(request):\n"
-    "        nonlocal names\n"
+    "        nonlocal names, last\n"
     "        if request[0] == 'start':\n"
     "            names = start()\n"
     "            return None\n"
@@ -120,13 +149,18 @@ const char azr_exec__pair_source[] =
     "            return ('tuple', [pack(x) for x in found])\n"
     "        operation, number, arguments, keywords = request\n"
     "        point = objects.__getitem__\n"
-    "        return pack(operations[operation](point(number), unpack(arguments, point),\n"
-    "                                          unpack(keywords, point)))\n"
+    "        last = operations[operation](point(number), unpack(arguments, point),\n"
+    "                                     unpack(keywords, point))\n"
+    "        return pack(last)\n"
     "    send('ready')\n"
     "    while True:\n"
     "        request = receive()\n"
+    "        room, last = 1 << 21, None\n"
     "        try:\n"
-    "            reply = ['value', answer(request)]\n"
+    "            try:\n"
+    "                reply = ['value', answer(request)]\n"
+    "            except Room:\n"
+    "                reply = ['value', ('digest', digest_of(last))]\n"
     "        except BaseException as e:\n"
     "            try:\n"
     "                message = str(e)[:500]\n"
@@ -136,12 +170,16 @@ const char azr_exec__pair_source[] =
     "        try:\n"
     "            send(reply)\n"
     "        except ValueError as e:\n"
-    "            send(['raise', ['OverflowError', 'Exception'], str(e)])\n"
+    "            try:\n"
+    "                reply = ['value', ('digest', digest_of(last))]\n"
+    "            except BaseException:\n"
+    "                reply = ['raise', ['OverflowError', 'Exception'], str(e)]\n"
+    "            send(reply)\n"
     "# The test's side: runs the text, then check(function) when there is one.\n"
     "def check(text, function, names, send, receive):\n"
     "    points = {}\n"
     "    def pack(v):\n"
-    "        if v is None or type(v) in scalars:\n"
+    "        if is_plain(v):\n"
     "            return v\n"
     "        packed = ('point', object.__getattribute__(v, 'number')) if type(v) is Point \\\n"
     "            else pack_parts(v, pack)\n"
@@ -317,7 +355,8 @@ static PyObject *value_of(const char *text, size_t size)
     azr_strbuf bytes = {0};
     azr_literal *literal = NULL;
     PyObject *value = NULL;
-    if (azr_literal_parse(text, size, &literal, NULL) == AZR_OK) {
+    if (azr_literal__parse_within(text, size, AZR_EXEC__FRAME_BYTES, AZR_EXEC__FRAME_NODES,
+                                  &literal, NULL) == AZR_OK) {
         azr_exec__arguments_encode(literal, &bytes);
         value = azr_exec__value_decode(bytes.data, bytes.size);
     }
@@ -348,9 +387,9 @@ static PyMethodDef send_method = {"send", send_value, METH_O, NULL};
 static PyMethodDef receive_method = {"receive", receive_value, METH_NOARGS, NULL};
 
 /* A function in C that knows its pair (or call). */
-static PyObject *bound(PyMethodDef *method, const void *self)
+static PyObject *bound(PyMethodDef *method, void *self)
 {
-    PyObject *capsule = PyCapsule_New((void *)(uintptr_t)self, NULL, NULL);
+    PyObject *capsule = PyCapsule_New(self, NULL, NULL);
     return capsule != NULL ? PyCFunction_New(method, capsule) : NULL;
 }
 
@@ -365,7 +404,7 @@ static PyObject *start_program(PyObject *self, PyObject *unused)
 
 static PyMethodDef start_method = {"start", start_program, METH_NOARGS, NULL};
 
-_Noreturn void azr_exec__python_candidate(const azr_exec__call *call, azr_exec__pair *pair)
+_Noreturn void azr_exec__python_candidate(azr_exec__call *call, azr_exec__pair *pair)
 {
     PyObject *start = bound(&start_method, call), *send = bound(&send_method, pair);
     PyObject *receive = bound(&receive_method, pair);

@@ -132,6 +132,11 @@ static void honest_programs_pass(void **state)
          "def half(x): return x / 2\ndef g(x): pass\ndef check(c):\n"
          "    assert c(8) == half(8)\n    assert g(6) == 3\n",
          "g"},
+        /* Values of any size: integers of more digits than a literal has, lists beyond a message.
+         */
+        {"def f(n): return 7 ** n\n", "assert f(10 ** 5) == 7 ** 10 ** 5 and f(0) == 1\n", NULL},
+        {"def f(n): return [-7] * n\n", "assert f(2 * 10 ** 5) == [-7] * 2 * 10 ** 5\n", NULL},
+        {"def f(n): return 'ab' * n\n", "assert f(2 * 10 ** 7) == 'ab' * 2 * 10 ** 7\n", NULL},
         {"def sum(a, b): return a * b\n", "assert sum(2, 5) == 10\n", "sum"},
         {"print('noise')\nimport sys\nsys.stdout.write('more')\ndef f(): return None\n",
          "assert f() is None\n", NULL},
@@ -267,7 +272,11 @@ static void no_forgery_passes(void **state)
         {"def add(a, b): return add(a, b)\n", BIT(EXCEPTION), "RecursionError"},
         {"def add(a, b):\n    x = []\n    x.append(x)\n    return x\n", BIT(EXCEPTION),
          "RecursionError"},
-        {"def add(a, b): return 'x' * 10 ** 7\n", BIT(EXCEPTION), "OverflowError"},
+        {"def add(a, b): return 'x' * 10 ** 7\n", BIT(EXCEPTION), "AssertionError"},
+        {"def add(a, b): return 'x' * 4 * 10 ** 7\n", BIT(EXCEPTION), "AssertionError"},
+        {"def add(a, b): return 7 ** 10 ** 6\n", BIT(EXCEPTION), "AssertionError"},
+        {FRAMES "def add(a, b):\n    below('send')(['value', ('digest', '7')])\n", BIT(EXCEPTION),
+         "AssertionError"},
         {"def add(a, b): return float('nan')\n", BIT(EXCEPTION), "AssertionError"},
     };
     azr_executor *executor = open_sandbox(AZR_EXEC_LEVEL_SECCOMP);

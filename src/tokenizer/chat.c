@@ -1,5 +1,5 @@
 /* chat.c: ChatML, the chat format of the model families that azr ships configs for. */
-#include "app/chat.h"
+#include "azr/tokenizer.h"
 
 #include <stdbool.h>
 #include <string.h>

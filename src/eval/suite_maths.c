@@ -92,7 +92,9 @@ static azr_eval_verdict judge(const azr_eval_item *item, const char *answer,
     char *inner = azr_maths_extract(answer);
     bool worked = strstr(answer, "####") != NULL || strstr(answer, "\\boxed") != NULL;
     const char *said = worked && inner != NULL ? inner : answer;
-    azr_maths_verdict verdict = azr_maths_compare(said, item->reference);
+    azr_maths_verdict verdict = said[strspn(said, " \t\r\n")] == '\0'
+                                    ? AZR_MATHS_DIFFERENT
+                                    : azr_maths_compare(said, item->reference);
     if (verdict != AZR_MATHS_EQUAL)
         azr_strbuf_printf(why, "%s %.200s",
                           verdict == AZR_MATHS_DIFFERENT ? "is not" : "cannot be held against",

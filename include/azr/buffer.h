@@ -148,6 +148,9 @@ azr_status azr_buffer_add_attempt(azr_buffer *buffer, const azr_attempt *attempt
 /* One number of one step: name as in metrics.jsonl. */
 azr_status azr_buffer_add_metric(azr_buffer *buffer, int64_t step, const char *name, double value,
                                  azr_error *error);
+/* Was a number of this name said of the step? */
+azr_status azr_buffer_has_metric(azr_buffer *buffer, int64_t step, const char *name,
+                                 bool *out_found, azr_error *error);
 /* The newest step that has metrics, 0 when none. */
 azr_status azr_buffer_last_step(azr_buffer *buffer, int64_t *out_step, azr_error *error);
 /* Shows the tasks in all rings in order of id; see must not use the buffer. */

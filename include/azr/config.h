@@ -162,6 +162,8 @@ typedef struct azr_config {
     int64_t checkpoint_every;                /* 10 steps */
     int64_t keep_checkpoints;                /* 2 */
     int64_t eval_every;                      /* 0 = off */
+    char *eval_sets;                         /* "": "suite=file,suite=file" */
+    int64_t eval_limit, eval_max_tokens;     /* 64 items of each; 0 = the suite's own */
     int64_t buffer_cap;                      /* 16384 tasks of each kind; the oldest go first */
     int64_t keep_attempts;                   /* 0 = all: steps whose attempts stay in run.db */
     int64_t streams;                         /* 64: sequences decoded together */

@@ -25,15 +25,16 @@ const char *azr_eval_suite_names(void);
 /* All texts are borrowed until azr_eval_open returns. */
 typedef struct azr_eval_options {
     const char *suite;
-    const char *data;     /* .jsonl or .jsonl.gz of items; for "tasks" also a run.db */
-    const char *template; /* NULL or "": the suite's own */
-    int64_t limit;        /* the first so many items; 0: all */
-    const char *kind;     /* tasks: only this kind; NULL or "": all */
-    int64_t after_step;   /* tasks: only rows of later steps, which a checkpoint of that step never
-                             saw; -1: all */
-    int64_t n_samples;    /* of each item, at least 1 */
-    int64_t max_tokens;   /* of a completion; 0: the suite's own */
-    double temperature;   /* 0: greedy */
+    const char *data;          /* .jsonl or .jsonl.gz of items; for "tasks" also a run.db */
+    const char *template;      /* NULL or "": the suite's own */
+    const char *task_template; /* in its place where items are asked by a template of tasks */
+    int64_t limit;             /* the first so many items; 0: all */
+    const char *kind;          /* tasks: only this kind; NULL or "": all */
+    int64_t after_step; /* tasks: only rows of later steps, which a checkpoint of that step never
+                           saw; -1: all */
+    int64_t n_samples;  /* of each item, at least 1 */
+    int64_t max_tokens; /* of a completion; 0: the suite's own */
+    double temperature; /* 0: greedy */
     double top_p;
     int64_t top_k;
     uint64_t seed;

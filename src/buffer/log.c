@@ -41,6 +41,23 @@ azr_status azr_buffer_add_metric(azr_buffer *buffer, int64_t step, const char *n
     return azr_buffer__run(buffer, row, error);
 }
 
+azr_status azr_buffer_has_metric(azr_buffer *buffer, int64_t step, const char *name,
+                                 bool *out_found, azr_error *error)
+{
+    sqlite3_stmt *row = NULL;
+    azr_status status = azr_buffer__prepare(buffer, AZR_STATEMENT_HAS_METRIC, &row, error);
+    if (status != AZR_OK)
+        return status;
+    sqlite3_bind_int64(row, 1, step);
+    sqlite3_bind_text(row, 2, name, -1, SQLITE_STATIC);
+    if (sqlite3_step(row) == SQLITE_ROW)
+        *out_found = sqlite3_column_int64(row, 0) > 0;
+    else
+        status = azr_buffer__fail(buffer, error);
+    azr_buffer__finish(row);
+    return status;
+}
+
 azr_status azr_buffer_last_step(azr_buffer *buffer, int64_t *out_step, azr_error *error)
 {
     sqlite3_stmt *row = NULL;

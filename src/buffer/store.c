@@ -41,6 +41,7 @@ static const char *const sql[AZR_N_STATEMENTS] = {
     [AZR_STATEMENT_LAST_ATTEMPT] = "SELECT coalesce(max(id), 0) FROM attempts",
     [AZR_STATEMENT_ADD_METRIC] =
         "INSERT OR REPLACE INTO metrics (step, name, value) VALUES (?,?,?)",
+    [AZR_STATEMENT_HAS_METRIC] = "SELECT count(*) FROM metrics WHERE step = ? AND name = ?",
     [AZR_STATEMENT_LAST_STEP] = "SELECT coalesce(max(step), 0) FROM metrics",
 };
 

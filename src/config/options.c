@@ -203,7 +203,11 @@ const azr_config_option azr_config__options[] = {
     /* the run */
     INTEGER(checkpoint_every, "10", 1, 1e9, "steps", "between checkpoints"),
     INTEGER(keep_checkpoints, "2", 1, 1e6, "checkpoints", "the newest that stay on disk"),
-    INTEGER(eval_every, "0", 0, 1e9, "steps", "between evaluations; 0: off"),
+    INTEGER(eval_every, "0", 0, 1e9, "steps", "between evaluations, one before the first; 0: off"),
+    {FIELD(eval_sets), .kind = AZR_OPTION_IS_LIST, .initial = "", .unit = "",
+     .help = "what to evaluate on, a list of suite=file: cruxeval-o=crux.jsonl"},
+    INTEGER(eval_limit, "64", 0, 1e9, "items", "the first of each set; 0: all"),
+    INTEGER(eval_max_tokens, "0", 0, 1e6, "tokens", "of a completion; 0: as the suite needs"),
 
     /* the sandbox */
     INTEGER(exec_workers, "0", 0, 1024, "processes", "programs run at once; 0: one for each core"),
@@ -212,7 +216,7 @@ const azr_config_option azr_config__options[] = {
     INTEGER(exec_memory_mb, "256", 16, 65536, "MB", "memory of one run of a program"),
     INTEGER(exec_result_bytes, "2000", 16, 1 << 20, "bytes", "longest result of a program"),
     {FIELD(exec_engine), .kind = AZR_OPTION_IS_TEXT, .initial = "auto",
-     .choices = {"auto", "fork", "spawn"}, .unit = "",
+     .choices = {"auto", "recycle", "fork", "spawn"}, .unit = "",
      .help = "how a run gets a clean interpreter; auto: the fastest that works here"},
     {FIELD(exec_require), .kind = AZR_OPTION_IS_TEXT, .initial = "seccomp",
      .choices = {"limits", "seccomp", "namespaces"}, .unit = "",

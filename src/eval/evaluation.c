@@ -73,15 +73,20 @@ __attribute__((format(printf, 3, 4))) static void keep_setting(keeping *k, const
     azr_strbuf_deinit(&value);
 }
 
+static const char *template_of(const azr_eval *eval, const azr_eval_options *options)
+{
+    const char *template = options->template;
+    if (eval->suite->tasks && (template == NULL || template[0] == '\0'))
+        template = options->task_template;
+    return template != NULL && template[0] != '\0' ? template : eval->suite->template;
+}
+
 static azr_status keep_settings(azr_eval *eval, const azr_eval_options *options, azr_error *error)
 {
     keeping k = {.eval = eval, .error = error};
-    const char *template = options->template;
-    if (template == NULL || template[0] == '\0')
-        template = eval->suite->template;
     keep_setting(&k, "suite", "%s", eval->suite->name);
     keep_setting(&k, "model", "%s", options->model != NULL ? options->model : "");
-    keep_setting(&k, "template", "%s", template);
+    keep_setting(&k, "template", "%s", template_of(eval, options));
     keep_setting(&k, "items", "%zu", eval->n_items);
     keep_setting(&k, "items_hash", "%016" PRIx64, hash_items(eval));
     keep_setting(&k, "samples", "%zu", eval->n_samples);
@@ -206,7 +211,7 @@ azr_status azr_eval_open(const azr_eval_options *options, const char *path, azr_
     if (status == AZR_OK)
         status = azr_eval__suite_find(options->suite, &eval->suite, error);
     if (status == AZR_OK)
-        status = azr_eval__way_find(eval->suite, options->template, &eval->way, error);
+        status = azr_eval__way_find(eval->suite, template_of(eval, options), &eval->way, error);
     if (status == AZR_OK) {
         take_options(eval, options);
         status = azr_eval__items_read(eval->suite, options, &eval->items, &eval->n_items, error);

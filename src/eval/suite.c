@@ -37,8 +37,6 @@ azr_status azr_eval__way_find(const azr_eval_suite *suite, const char *template,
                               azr_eval_way *out_way, azr_error *error)
 {
     *out_way = (azr_eval_way){0};
-    if (template == NULL || template[0] == '\0')
-        template = suite->template;
     if (suite->tasks)
         return azr_template_find(template, &out_way->template, error);
     out_way->chat = strcmp(template, "chat") == 0;

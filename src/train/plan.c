@@ -16,9 +16,7 @@ static double mebibytes(size_t bytes)
     return (double)bytes / (1 << 20);
 }
 
-/* Tokens of KV cache that the largest rollout takes: every prompt, and all streams at their
- * longest. */
-static int64_t kv_tokens(const azr_config *config)
+int64_t azr_train__kv_tokens(const azr_config *config)
 {
     if (config->kv_tokens > 0)
         return config->kv_tokens;
@@ -63,8 +61,9 @@ static void fill_plan(const azr_config *config, const azr_model_shape *shape,
                       const azr_model_shape *reference, plan *p)
 {
     int64_t n_workers = config->exec_workers > 0 ? config->exec_workers : azr_kernels_threads();
-    azr_model_memory memory = azr_model_plan(shape, p->dtype, kv_tokens(config), config->streams,
-                                             config->micro_batch_tokens, p->recompute);
+    azr_model_memory memory =
+        azr_model_plan(shape, p->dtype, azr_train__kv_tokens(config), config->streams,
+                       config->micro_batch_tokens, p->recompute);
     p->n = p->total = 0;
     add_row(p, "weights (f32)", memory.weights);
     add_row(p, "packed weights", memory.compute);

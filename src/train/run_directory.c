@@ -18,7 +18,8 @@ static const char *const free_keys[] = {
     "run",          "threads",          "total_steps",  "checkpoint_every",
     "model",        "keep_checkpoints", "streams",      "kv_tokens",
     "exec_workers", "memory_limit_mb",  "exec_require", "exec_wall_ms",
-    "eval_every",   "exec_engine",
+    "eval_every",   "eval_sets",        "eval_limit",   "eval_max_tokens",
+    "exec_engine",
 };
 
 static bool is_free(const char *line, size_t key_size)

@@ -147,6 +147,8 @@ azr_status azr_trainer_create(const azr_config *config, bool resume, const azr_p
         status = start_executor(trainer, error);
     read_kinds(trainer);
     /* Before the folder of the run is made: a bad file leaves nothing behind. */
+    if (status == AZR_OK)
+        status = azr_train__check_evaluation(config, error);
     if (status == AZR_OK && !resume && config->tasks[0] != '\0')
         status = azr_train__load_start_tasks(trainer, error);
     if (status == AZR_OK)
@@ -373,7 +375,12 @@ azr_status azr_trainer_run(azr_trainer *trainer, azr_error *error)
         if (status != AZR_OK)
             return status;
         trainer->step = 0;
-        status = keep_checkpoint(trainer, error);
+        status = azr_train__evaluate(trainer, error);
+        if (status == AZR_OK || status == AZR_ERROR_INTERRUPTED)
+            status = keep_checkpoint(trainer, error);
+    } else {
+        /* The evaluation of this step may be what was interrupted. */
+        status = azr_train__evaluate(trainer, error);
     }
     while (status == AZR_OK && trainer->step < config->total_steps && !azr_stop_requested()) {
         status = run_step(trainer, trainer->step + 1, error);
@@ -381,12 +388,13 @@ azr_status azr_trainer_run(azr_trainer *trainer, azr_error *error)
             break;
         trainer->step++;
         azr_report_print(trainer, trainer->step);
-        if (trainer->step % config->checkpoint_every == 0)
+        status = azr_train__evaluate(trainer, error);
+        if (status == AZR_OK && trainer->step % config->checkpoint_every == 0)
             status = keep_checkpoint(trainer, error);
     }
     bool stopped = status == AZR_ERROR_INTERRUPTED || (status == AZR_OK && azr_stop_requested());
-    /* An interrupted step left no rows and no change of weights: the state is that of
-     * trainer->step. */
+    /* An interrupted step left no rows and no change of weights, an interrupted evaluation no
+     * numbers: the state is that of trainer->step. */
     if ((status == AZR_OK || stopped) && trainer->last_kept < trainer->step)
         status = keep_checkpoint(trainer, error);
     if ((status == AZR_OK || status == AZR_ERROR_INTERRUPTED) && stopped)

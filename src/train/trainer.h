@@ -62,6 +62,18 @@ void azr_train__count_runs(azr_trainer *trainer, const azr_exec_reply *reply);
 azr_status azr_train__plan_recompute(const azr_config *config, bool *out_recompute,
                                      azr_error *error);
 
+/* plan.c: tokens of KV cache that the largest rollout takes: every prompt, and all streams at their
+ * longest. */
+int64_t azr_train__kv_tokens(const azr_config *config);
+
+/* --- evaluate --------------------------------------------------------------------------------- */
+
+/* Are the sets there, and readable? */
+azr_status azr_train__check_evaluation(const azr_config *config, azr_error *error);
+/* Where the finished step is one to evaluate after and was not yet: stores "val/<suite>/..." among
+ * its numbers. Changes nothing else. */
+azr_status azr_train__evaluate(azr_trainer *trainer, azr_error *error);
+
 /* --- propose ---------------------------------------------------------------------------------- */
 
 /* A proposer's prompt and what it was made from. */

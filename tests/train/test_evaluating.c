@@ -1,0 +1,139 @@
+/* Evaluation while training: its numbers stand with the others, it is taken up again after a stop,
+ * and it changes nothing of the run. */
+#include "azr/buffer.h"
+#include "azr/status.h"
+
+#include "../support/models.h"
+#include "../support/tiny_run.h"
+
+#include "base/check.h"
+#include "base/files.h"
+#include "base/memory.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+/* The model's vocabulary knows these answers. */
+static const char items[] = "{\"program\": \"def f(a):\\n    return a\", \"kind\": \"deduction\", "
+                            "\"input\": \"1\", \"output\": \"1\"}\n"
+                            "{\"program\": \"def f(a):\\n    return a\", \"kind\": \"abduction\", "
+                            "\"input\": \"1\", \"output\": \"1\"}\n"
+                            "{\"program\": \"def f(a):\\n    return [a, 2]\", \"kind\": "
+                            "\"deduction\", \"input\": \"3\", \"output\": \"[3, 2]\"}\n";
+
+static tiny_run tiny;
+static char sets[160];
+
+static int set_up(void **state)
+{
+    (void)state;
+    tiny_run_create(&tiny);
+    char *path = tiny_run_path(&tiny, "held.jsonl");
+    int code = azr_file_write(path, items, strlen(items), NULL) == AZR_OK ? 0 : 1;
+    snprintf(sets, sizeof sets, "eval_sets=tasks=%s", path);
+    azr_free(path);
+    return code;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    tiny_run_remove(&tiny);
+    return 0;
+}
+
+static void same_weights(const char *a, const char *b, int64_t step)
+{
+    static const char *const files[] = {"model.safetensors", "optimizer.safetensors", "state.json"};
+    for (size_t i = 0; i < AZR_COUNT(files); i++) {
+        char name[2][128], *bytes[2];
+        size_t sizes[2];
+        for (int j = 0; j < 2; j++) {
+            azr_error error;
+            snprintf(name[j], sizeof name[j], "%s/checkpoints/step-%06lld/%s", j == 0 ? a : b,
+                     (long long)step, files[i]);
+            char *path = tiny_run_path(&tiny, name[j]);
+            assert_ok(azr_file_read(path, 1 << 26, &bytes[j], &sizes[j], &error), &error);
+            azr_free(path);
+        }
+        assert_int_equal(sizes[0], sizes[1]);
+        assert_memory_equal(bytes[0], bytes[1], sizes[0]);
+        azr_free(bytes[0]);
+        azr_free(bytes[1]);
+    }
+}
+
+static void changes_nothing(void **state)
+{
+    (void)state;
+    const char *with[] = {"eval_every=2", sets, NULL},
+               *limited[] = {"eval_every=4", "eval_limit=2", "eval_max_tokens=3", sets, NULL};
+    tiny_run_train(&tiny, "without", false, NULL);
+    tiny_run_train(&tiny, "with", false, with);
+    tiny_run_train(&tiny, "limited", false, limited);
+    same_weights("without", "with", 4);
+    same_weights("without", "limited", 4);
+    static const int64_t steps[] = {0, 2, 4};
+    for (size_t i = 0; i < AZR_COUNT(steps); i++) {
+        double rate = tiny_run_metric(&tiny, "with", steps[i], "val/tasks/pass@1");
+        double low = tiny_run_metric(&tiny, "with", steps[i], "val/tasks/pass@1_low");
+        double high = tiny_run_metric(&tiny, "with", steps[i], "val/tasks/pass@1_high");
+        assert_true(rate >= 0.0 && rate <= 1.0 && low <= rate && rate <= high && low < high);
+        assert_true(tiny_run_metric(&tiny, "with", steps[i], "val/tasks/n") == 3.0);
+    }
+    assert_true(isnan(tiny_run_metric(&tiny, "with", 1, "val/tasks/n")));
+    assert_true(isnan(tiny_run_metric(&tiny, "without", 4, "val/tasks/n")));
+    assert_true(isnan(tiny_run_metric(&tiny, "limited", 2, "val/tasks/n")));
+    assert_true(tiny_run_metric(&tiny, "limited", 4, "val/tasks/n") == 2.0);
+}
+
+static void goes_on(void **state)
+{
+    (void)state;
+    const char *first[] = {"eval_every=2", sets, "total_steps=2", NULL};
+    const char *rest[] = {"eval_every=2", sets, "total_steps=4", NULL};
+    tiny_run_train(&tiny, "halves", false, first);
+    tiny_run_train(&tiny, "halves", true, rest);
+    tiny_run_train(&tiny, "whole", false, rest);
+    tiny_run_equal(&tiny, "halves", "whole", 4);
+    /* Stopped between a step's checkpoint and its evaluation: made up for at the next start. */
+    assert_true(tiny_run_query(&tiny, "halves",
+                               "DELETE FROM metrics WHERE name LIKE 'val/%' AND "
+                               "step = 4 RETURNING 1") == 1.0);
+    tiny_run_train(&tiny, "halves", true, rest);
+    assert_true(tiny_run_metric(&tiny, "halves", 4, "val/tasks/n") == 3.0);
+    assert_true(tiny_run_metric(&tiny, "halves", 4, "val/tasks/pass@1") ==
+                tiny_run_metric(&tiny, "whole", 4, "val/tasks/pass@1"));
+}
+
+static void refused(void **state)
+{
+    (void)state;
+    const char *none[] = {"eval_every=2", NULL};
+    tiny_run_refused(&tiny, "none", false, none, "eval_every needs eval_sets");
+    const char *gone[] = {"eval_every=2", "eval_sets=gsm8k=/nowhere/x", NULL};
+    tiny_run_refused(&tiny, "gone", false, gone, "/nowhere/x");
+    const char *what[] = {"eval_every=2", "eval_sets=gsm9k=/nowhere/x", NULL};
+    tiny_run_refused(&tiny, "what", false, what, "did you mean gsm8k");
+    char *path = tiny_run_path(&tiny, "gone");
+    assert_int_not_equal(access(path, F_OK), 0); /* nothing is left of it */
+    azr_free(path);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(changes_nothing),
+        cmocka_unit_test(goes_on),
+        cmocka_unit_test(refused),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}

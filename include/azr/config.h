@@ -89,7 +89,8 @@ typedef struct azr_config {
     int64_t threads;        /* 0 = one per core */
     azr_config_dtype dtype; /* auto */
     char *template;         /* "transcript" */
-    char *kinds;            /* "deduction,abduction,induction" */
+    char *kinds;            /* "deduction,abduction,induction"; error is the fourth */
+    char *error_banned;     /* "raise": keywords that programs of error tasks may not use */
     int64_t total_steps;    /* 100 */
     int64_t batch_size;     /* 16: prompts of each role and kind */
     int64_t seed_tasks;     /* 64: triplets to make before step 1; the induction store gets

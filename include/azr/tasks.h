@@ -1,4 +1,4 @@
-/* tasks.h: the three kinds of task over (program p, input i, output o): what a prompt says, what a
+/* tasks.h: the kinds of task over (program p, input i, output o): what a prompt says, what a
  * completion means, when a proposal is a valid task, when an answer is right. Text in, verdicts
  * out; no model, no reward numbers. */
 #ifndef AZR_TASKS_H
@@ -17,6 +17,7 @@ typedef enum azr_kind {
     AZR_KIND_DEDUCTION,
     AZR_KIND_ABDUCTION,
     AZR_KIND_INDUCTION,
+    AZR_KIND_ERROR, /* given p and i: the exception that p(i) raises, or none */
     AZR_N_KINDS
 } azr_kind;
 typedef enum azr_role { AZR_ROLE_PROPOSER, AZR_ROLE_SOLVER, AZR_N_ROLES } azr_role;
@@ -30,29 +31,35 @@ enum {
     AZR_TASK_MAX_PROGRAM_BYTES = 4096,
     AZR_TASK_MAX_ARGUMENT_BYTES = 1024,
     AZR_TASK_MAX_MESSAGE_BYTES = 200,
+    AZR_TASK_MAX_EXCEPTION_BYTES = 64, /* of an exception's name */
     AZR_TASK_MAX_CALLS = 1024,
     AZR_TASK_MAX_JSON_BYTES = 4 << 20, /* one line of a task file */
 };
 
-/* A valid task. Owns its texts. Deduction and abduction have one pair; induction has several, the
- * first half shown to the solver, the rest hidden. */
+/* A valid task. Owns its texts. Induction has several pairs, the first half shown to the solver,
+ * the rest hidden; the other kinds have one. */
 typedef struct azr_task {
     azr_kind kind;
     char *program; /* source text with a top-level function f, ends with a line feed */
     size_t n_pairs;
     char **inputs;  /* canonical argument lists */
-    char **outputs; /* canonical literals */
+    char **outputs; /* canonical literals; error: an exception's name, or azr_task_no_error */
     char *message;  /* induction: the hint, one line; else NULL */
 } azr_task;
+
+/* "NoError": the answer to an error task whose program runs to its end. */
+extern const char azr_task_no_error[];
 
 void azr_task_deinit(azr_task *task);
 void azr_task_copy(azr_task *to, const azr_task *from);
 /* The start of all: identity of one argument ('Hello world'); for induction the identity with six
- * inputs (a string, an int, a dict, a tuple of floats, a string holding a 3x3 list, a long int). */
+ * inputs (a string, an int, a dict, a tuple of floats, a string holding a 3x3 list, a long int);
+ * for error the last element of an empty list. */
 void azr_task_identity(azr_kind kind, azr_task *out_task);
 size_t azr_task_given_pairs(const azr_task *task); /* induction: n_pairs / 2; else n_pairs */
 /* {"kind", "program", "input", "output"} or {"kind", "program", "inputs", "outputs", "message"};
- * one line of JSON. kind may be missing: induction when "inputs" is there, else deduction.
+ * one line of JSON. kind may be missing: induction when "inputs" is there, error when "error" is,
+ * else deduction. Of an error task "error" is read for "output", an exception's name.
  * "snippet" is read for "program", and "imports" (a list of lines) is put before a program that
  * lacks them, as the reference implementation writes both. Inputs and outputs must be literals and
  * become canonical; a message of several lines becomes one. Other fields are ignored. Errors name
@@ -68,6 +75,19 @@ typedef struct azr_template azr_template;
 /* Error names the templates there are. */
 azr_status azr_template_find(const char *name, const azr_template **out_template, azr_error *error);
 
+/* Keywords that programs of error tasks may be kept from: else errors are made by hand. */
+typedef enum azr_keyword {
+    AZR_KEYWORD_RAISE,
+    AZR_KEYWORD_ASSERT,
+    AZR_KEYWORD_TRY,
+    AZR_KEYWORD_EXCEPT,
+    AZR_N_KEYWORDS
+} azr_keyword;
+
+const char *azr_keyword_name(azr_keyword keyword);
+/* Of words with commas between; bit i: azr_keyword i. Words that are none do not count. */
+unsigned azr_keywords_parse(const char *list);
+
 /* What a proposer is shown. */
 typedef struct azr_proposal_request {
     azr_kind kind;
@@ -75,6 +95,7 @@ typedef struct azr_proposal_request {
     size_t n_references;
     const char *program; /* induction: the program to find inputs for; else NULL */
     size_t n_inputs;     /* induction: how many calls are wanted */
+    unsigned banned;     /* error: keywords that the program may not use */
 } azr_proposal_request;
 
 /* Appends the prompt's text. */
@@ -96,7 +117,7 @@ typedef enum azr_verdict {
     AZR_VERDICT_NO_ANSWER,   /* solver: nothing that can be an answer */
     AZR_VERDICT_BAD_LITERAL, /* arguments or answer are no literals */
     AZR_VERDICT_BAD_TEXT,    /* control characters, or no UTF-8 */
-    AZR_VERDICT_FORBIDDEN,   /* a module that tasks may not use */
+    AZR_VERDICT_FORBIDDEN,   /* a module or keyword that tasks may not use */
     AZR_VERDICT_TOO_LONG,    /* program, argument or result over its limit */
     AZR_VERDICT_FAILED,      /* the run raised, crashed or ran out of something: run status says */
     AZR_VERDICT_NONDETERMINISTIC,
@@ -128,14 +149,16 @@ void azr_template_parse_proposal(const azr_template *template, const azr_proposa
 /* The job that validates it (determinism checked); texts are borrowed from the proposal. */
 azr_exec_job azr_proposal_job(const azr_proposal *proposal, azr_exec_limits limits);
 /* Reads the replies: fills *out_task when the verdict is VALID. A run that used more than a quarter
- * of the CPU limit is FAILED (it would flip at the edge). detail (may be NULL): a sentence more. */
+ * of the CPU limit is FAILED (it would flip at the edge). Of an error task it may raise. detail
+ * (may be NULL): a sentence more. */
 azr_verdict azr_proposal_judge(const azr_proposal *proposal, const azr_exec_reply *reply,
                                azr_exec_limits limits, azr_task *out_task, azr_strbuf *detail);
 
 /* What a solver's completion says. Owns its text. */
 typedef struct azr_answer {
     azr_verdict verdict; /* CORRECT means: not yet refused */
-    char *text;          /* deduction: literal; abduction: argument list; induction: program */
+    char *text;          /* deduction: literal; abduction: argument list; induction: program;
+                            error: name */
     bool all_pairs;      /* induction: judge on the given pairs too, not on the hidden ones alone;
                             set it after parsing */
 } azr_answer;
@@ -144,7 +167,7 @@ void azr_answer_deinit(azr_answer *answer);
 void azr_template_parse_answer(const azr_template *template, const azr_task *task,
                                const char *completion, size_t size, azr_answer *out_answer);
 /* True when the answer must be run to be judged; *out_job then borrows from task, answer and
- * out_inputs (caller's array of at least task->n_pairs pointers). Deduction needs no run. */
+ * out_inputs (caller's array of at least task->n_pairs pointers). Deduction and error need none. */
 bool azr_answer_job(const azr_task *task, const azr_answer *answer, azr_exec_limits limits,
                     const char **out_inputs, azr_exec_job *out_job);
 /* reply NULL when no run was needed. CORRECT or WRONG or a reason; *out_accuracy (may be NULL) the

@@ -57,13 +57,16 @@ static azr_status prepare(proposing *p, azr_error *error)
     p->request.program = kind == AZR_KIND_INDUCTION ? p->program_task.program : NULL;
     p->request.kind = kind;
     p->request.n_inputs = (size_t)config->induction_inputs;
+    p->request.banned = azr_keywords_parse(config->error_banned);
     p->references = azr_alloc(p->list.n + 1, sizeof(const azr_task *));
     size_t n = 0;
     for (size_t i = 0; i < p->list.n; i++) {
         const azr_task *task = &p->list.tasks[i];
-        if ((task->kind == AZR_KIND_INDUCTION) == (kind == AZR_KIND_INDUCTION))
+        bool triplet = task->kind == AZR_KIND_DEDUCTION || task->kind == AZR_KIND_ABDUCTION;
+        bool wants_triplet = kind == AZR_KIND_DEDUCTION || kind == AZR_KIND_ABDUCTION;
+        if (task->kind == kind || (triplet && wants_triplet))
             p->references[n++] = task;
-        else if (kind == AZR_KIND_INDUCTION)
+        else if (kind == AZR_KIND_INDUCTION && triplet)
             p->request.program = task->program;
     }
     if (n == 0)
@@ -226,7 +229,7 @@ static azr_status run(int argc, char **argv, azr_error *error)
          .type = AZR_OPTION_TEXT,
          .value = &options.kind_name,
          .argument = "KIND",
-         .help = "deduction, abduction or induction"},
+         .help = "deduction, abduction, induction or error"},
         {.name = "proposals",
          .letter = 'n',
          .type = AZR_OPTION_INTEGER,
@@ -255,7 +258,7 @@ static azr_status run(int argc, char **argv, azr_error *error)
         AZR_SET_ROW(options.settings),
     };
     const azr_usage usage = {
-        .synopsis = "azr propose -m MODEL --kind deduction|abduction|induction [-n N] [--json]",
+        .synopsis = "azr propose -m MODEL --kind KIND [-n N] [--json]",
         .about = "Lets the model propose tasks, runs their programs in the sandbox and prints the\n"
                  "verdict on each.\n",
         .options = rows,
@@ -266,8 +269,8 @@ static azr_status run(int argc, char **argv, azr_error *error)
     if (status == AZR_OK && !help) {
         if (!azr_kind_parse(options.kind_name, &options.kind))
             status = azr_error_set(error, AZR_ERROR_INPUT,
-                                   "option --kind must be deduction, abduction or induction, "
-                                   "not '%.64s'",
+                                   "option --kind must be deduction, abduction, induction or "
+                                   "error, not '%.64s'",
                                    options.kind_name);
         if (status == AZR_OK)
             status = azr_settings_apply(&options.settings, error);

@@ -79,7 +79,7 @@ static azr_status read_run(run_summary *run, azr_error *error)
 
 /* --- printing --------------------------------------------------------------------------------- */
 
-/* "gen_code_o": the reference implementation's names of the six groups. */
+/* "gen_code_o": the reference implementation's names of the groups. */
 static void group_metric(azr_role role, azr_kind kind, const char *metric, char out[MAX_NAME])
 {
     static const char *const letters[AZR_N_KINDS] = {
@@ -124,8 +124,9 @@ static void print_tasks(const run_summary *run)
 {
     printf("  tasks stored            ");
     for (int kind = 0; kind < AZR_N_KINDS; kind++)
-        printf("%s %s %" PRId64 " (%" PRId64 " seeds)", kind > 0 ? "," : "",
-               azr_kind_name((azr_kind)kind), run->tasks[kind].n, run->tasks[kind].n_seeds);
+        if (kind != AZR_KIND_ERROR || run->tasks[kind].n > 0)
+            printf("%s %s %" PRId64 " (%" PRId64 " seeds)", kind > 0 ? "," : "",
+                   azr_kind_name((azr_kind)kind), run->tasks[kind].n, run->tasks[kind].n_seeds);
     printf("\n");
 }
 

@@ -6,9 +6,12 @@
 
 #include <string.h>
 
-static uint64_t hash_output_type(uint64_t hash, const char *output)
+/* Of an error task the exception is the type. */
+static uint64_t hash_output_type(uint64_t hash, azr_kind kind, const char *output)
 {
     azr_literal *value = NULL;
+    if (kind == AZR_KIND_ERROR)
+        return azr_buffer__hash_text(hash, output);
     azr_literal_parse(output, strlen(output), &value, NULL);
     hash = azr_buffer__hash_text(hash, value != NULL ? azr_literal_type(value) : NULL);
     azr_literal_destroy(value);
@@ -24,7 +27,7 @@ azr_trace azr_buffer__trace(const azr_task *task)
         .like = azr_buffer__hash_text(azr_buffer__hash_start, azr_strbuf_text(&shape))};
     for (size_t i = 0; i < task->n_pairs; i++) {
         trace.same = azr_buffer__hash_text(trace.same, task->inputs[i]);
-        trace.like = hash_output_type(trace.like, task->outputs[i]);
+        trace.like = hash_output_type(trace.like, task->kind, task->outputs[i]);
     }
     azr_strbuf_deinit(&normal);
     azr_strbuf_deinit(&shape);

@@ -229,24 +229,34 @@ azr_status azr_config_set(azr_config *config, const char *assignment, azr_error 
 
 /* --- checks over several options -------------------------------------------------------------- */
 
-/* Every word is a kind, and none stands twice. */
-static azr_status check_kinds(const char *kinds, azr_error *error)
+/* The words that a list may hold. */
+typedef struct word_list {
+    const char *option, *sentence; /* the words as a sentence has them */
+    const char *known[5];          /* NULL at the end */
+} word_list;
+
+static const word_list kinds_list = {"kinds",
+                                     "deduction, abduction, induction and error",
+                                     {"deduction", "abduction", "induction", "error"}};
+static const word_list keywords_list = {
+    "error_banned", "raise, assert, try and except", {"raise", "assert", "try", "except"}};
+
+/* Every word is known, and none stands twice. */
+static azr_status check_words(const word_list *list, const char *words, azr_error *error)
 {
-    static const char *const known[] = {"deduction", "abduction", "induction"};
     unsigned seen = 0;
-    for (const char *word = kinds;;) {
-        size_t size = strcspn(word, ",");
-        size_t i = 0;
-        while (i < AZR_COUNT(known) &&
-               (strlen(known[i]) != size || strncmp(known[i], word, size) != 0))
+    for (const char *word = words;;) {
+        size_t size = strcspn(word, ","), i = 0;
+        while (list->known[i] != NULL &&
+               (strlen(list->known[i]) != size || strncmp(list->known[i], word, size) != 0))
             i++;
-        if (i == AZR_COUNT(known))
+        if (list->known[i] == NULL)
             return azr_error_set(error, AZR_ERROR_INPUT,
-                                 "kinds must be a list of deduction, abduction and induction: "
-                                 "'%.*s' is none of them",
-                                 (int)(size < 64 ? size : 64), word);
+                                 "%s must be a list of %s: '%.*s' is none of them", list->option,
+                                 list->sentence, (int)(size < 64 ? size : 64), word);
         if (seen & 1U << i)
-            return azr_error_set(error, AZR_ERROR_INPUT, "kinds names %s twice", known[i]);
+            return azr_error_set(error, AZR_ERROR_INPUT, "%s names %s twice", list->option,
+                                 list->known[i]);
         seen |= 1U << i;
         if (word[size] == '\0')
             return AZR_OK;
@@ -279,7 +289,9 @@ azr_status azr_config_validate(const azr_config *config, azr_error *error)
     if (config->model[0] == '\0')
         return azr_error_set(error, AZR_ERROR_INPUT,
                              "no model given: set model to a folder or a .gguf file");
-    azr_status status = check_kinds(config->kinds, error);
+    azr_status status = check_words(&kinds_list, config->kinds, error);
+    if (status == AZR_OK && config->error_banned[0] != '\0')
+        status = check_words(&keywords_list, config->error_banned, error);
     if (status != AZR_OK)
         return status;
     if (config->max_answer_tokens > config->max_response_tokens)

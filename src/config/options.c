@@ -46,7 +46,9 @@ const azr_config_option azr_config__options[] = {
     /* tasks */
     TEXT(template, "transcript", "how the model is asked"),
     {FIELD(kinds), .kind = AZR_OPTION_IS_LIST, .initial = "deduction,abduction,induction",
-     .unit = "", .help = "kinds of task, a list"},
+     .unit = "", .help = "kinds of task, a list: these, and error (what does a call raise?)"},
+    {FIELD(error_banned), .kind = AZR_OPTION_IS_LIST, .initial = "raise", .unit = "",
+     .help = "keywords that programs of error tasks may not use, of raise, assert, try, except"},
     TEXT(tasks, "",
          "tasks to start from: JSONL, or the folder of a run; empty: the model makes its own"),
     INTEGER(total_steps, "100", 0, 1e9, "steps",

@@ -1,6 +1,7 @@
 /* claim.c: from what a file says of a task to what the sandbox says. */
 #include "azr/claim.h"
 
+#include "tasks/exception_name.h"
 #include "tasks/text.h"
 
 #include "base/memory.h"
@@ -31,10 +32,19 @@ static char **text_of(const azr_task_claim *claim, size_t i)
     return i < claim->n_pairs ? &claim->inputs[i] : &claim->outputs[i - claim->n_pairs];
 }
 
-/* The canonical form of text i when it is a literal; azr_free. */
+/* Is text i the name of an exception? */
+static bool is_name(const azr_task_claim *claim, size_t i)
+{
+    return claim->kind == AZR_KIND_ERROR && i >= claim->n_pairs;
+}
+
+/* The canonical form of text i when it is a literal, or a name where one must be; azr_free. */
 static char *canonical(const azr_task_claim *claim, size_t i)
 {
     const char *text = *text_of(claim, i);
+    if (is_name(claim, i))
+        return azr_tasks__is_exception_name(text, strlen(text)) ? azr_copy_text(text, strlen(text))
+                                                                : NULL;
     azr_literal *literal = NULL;
     if (i < claim->n_pairs)
         azr_arguments_parse(text, strlen(text), &literal, NULL);
@@ -55,7 +65,7 @@ static bool needs_run(const azr_task_claim *claim, size_t i)
 {
     char *literal = canonical(claim, i);
     azr_free(literal);
-    return literal == NULL && !is_blank(*text_of(claim, i));
+    return literal == NULL && !is_blank(*text_of(claim, i)) && !is_name(claim, i);
 }
 
 /* The arguments of the run that evaluates text i; azr_free. A text as JSON is one of Python too. */
@@ -111,7 +121,7 @@ static void explain(const azr_task_claim *claim, size_t i, const azr_exec_run *r
     azr_strbuf_printf(detail, "%s %zu, ", input ? "input" : "output",
                       input ? i + 1 : i + 1 - claim->n_pairs);
     say_text(detail, is_blank(text) ? "which is empty" : text);
-    azr_strbuf_puts(detail, ", is no plain value");
+    azr_strbuf_puts(detail, is_name(claim, i) ? ", is no name" : ", is no plain value");
     if (run != NULL && run->status != AZR_EXEC_OK)
         why = run->exception != NULL ? run->exception
               : run->type != NULL    ? run->type
@@ -139,7 +149,8 @@ bool azr_task_claim_resolve(azr_task_claim *claim, const azr_exec_reply *reply, 
     for (size_t i = 0; i < 2 * claim->n_pairs; i++) {
         char **text = text_of(claim, i), *plain = canonical(claim, i);
         const azr_exec_run *run = NULL;
-        if (plain == NULL && !is_blank(*text) && reply != NULL && n_used < reply->n_runs) {
+        if (plain == NULL && !is_blank(*text) && !is_name(claim, i) && reply != NULL &&
+            n_used < reply->n_runs) {
             run = &reply->runs[n_used++];
             plain = value_of(run, i < claim->n_pairs);
         }
@@ -177,7 +188,10 @@ static bool same_value(const char *a, const char *b)
 bool azr_task_claim_holds(const azr_task_claim *claim, const azr_task *task, azr_strbuf *detail)
 {
     for (size_t i = 0; i < claim->n_pairs; i++) {
-        if (same_value(claim->outputs[i], task->outputs[i]))
+        bool same = task->kind == AZR_KIND_ERROR
+                        ? azr_tasks__same_exception(claim->outputs[i], task->outputs[i])
+                        : same_value(claim->outputs[i], task->outputs[i]);
+        if (same)
             continue;
         azr_strbuf_puts(detail, "f(");
         say_text(detail, task->inputs[i]);

@@ -1,5 +1,6 @@
 /* judge.c: from what the sandbox replies to verdicts. Values are compared here, as literals: no
  * expected value ever enters a process that runs somebody's program. */
+#include "tasks/exception_name.h"
 #include "tasks/text.h"
 
 #include "azr/tasks.h"
@@ -101,6 +102,30 @@ azr_exec_job azr_proposal_job(const azr_proposal *proposal, azr_exec_limits limi
                           .limits = limits};
 }
 
+/* Near enough to the limit that a later run could be over it? */
+static bool is_slow(const azr_exec_run *run, azr_exec_limits limits, azr_strbuf *detail)
+{
+    bool slow = run->cpu_us > (int64_t)limits.cpu_ms * 1000 / CPU_SHARE;
+    if (slow && detail != NULL)
+        azr_strbuf_printf(detail, "it took %lld ms of CPU time, over a quarter of the %d ms limit",
+                          (long long)(run->cpu_us / 1000), limits.cpu_ms);
+    return slow;
+}
+
+/* Of an error task: VALID also when the run raised. Imports are refused as everywhere. */
+static azr_verdict judge_exception(const azr_exec_run *run, azr_exec_limits limits, char **out_name,
+                                   azr_strbuf *detail)
+{
+    azr_strbuf ignored = {0};
+    azr_verdict verdict = of_run(run, &ignored);
+    azr_strbuf_deinit(&ignored);
+    bool raised = run->status == AZR_EXEC_EXCEPTION && verdict != AZR_VERDICT_FORBIDDEN;
+    if (verdict != AZR_VERDICT_VALID && !raised)
+        return of_run(run, detail);
+    return is_slow(run, limits, detail) ? AZR_VERDICT_FAILED
+                                        : azr_tasks__exception_of_run(run, out_name, detail);
+}
+
 /* VALID: *out_value is the canonical text, azr_free. */
 static azr_verdict judge_value(const azr_exec_run *run, azr_exec_limits limits, char **out_value,
                                azr_strbuf *detail)
@@ -108,13 +133,8 @@ static azr_verdict judge_value(const azr_exec_run *run, azr_exec_limits limits, 
     azr_verdict verdict = of_run(run, detail);
     if (verdict != AZR_VERDICT_VALID)
         return verdict;
-    if (run->cpu_us > (int64_t)limits.cpu_ms * 1000 / CPU_SHARE) {
-        if (detail != NULL)
-            azr_strbuf_printf(detail,
-                              "it took %lld ms of CPU time, over a quarter of the %d ms limit",
-                              (long long)(run->cpu_us / 1000), limits.cpu_ms);
+    if (is_slow(run, limits, detail))
         return AZR_VERDICT_FAILED;
-    }
     azr_literal *value = parse(run->value);
     bool is_value = value != NULL;
     char *text = is_value && azr_literal_equal(value, value) ? azr_literal_print(value) : NULL;
@@ -150,7 +170,9 @@ azr_verdict azr_proposal_judge(const azr_proposal *proposal, const azr_exec_repl
         task.message = azr_copy_text(proposal->message, strlen(proposal->message));
     for (size_t i = 0; verdict == AZR_VERDICT_VALID && i < n; i++) {
         task.inputs[i] = azr_copy_text(proposal->inputs[i], strlen(proposal->inputs[i]));
-        verdict = judge_value(&reply->runs[i], limits, &task.outputs[i], detail);
+        verdict = proposal->kind == AZR_KIND_ERROR
+                      ? judge_exception(&reply->runs[i], limits, &task.outputs[i], detail)
+                      : judge_value(&reply->runs[i], limits, &task.outputs[i], detail);
     }
     if (verdict == AZR_VERDICT_VALID)
         *out_task = task;
@@ -170,7 +192,8 @@ static size_t first_judged(const azr_task *task, const azr_answer *answer)
 bool azr_answer_job(const azr_task *task, const azr_answer *answer, azr_exec_limits limits,
                     const char **out_inputs, azr_exec_job *out_job)
 {
-    if (answer->verdict != AZR_VERDICT_CORRECT || task->kind == AZR_KIND_DEDUCTION)
+    if (answer->verdict != AZR_VERDICT_CORRECT || task->kind == AZR_KIND_DEDUCTION ||
+        task->kind == AZR_KIND_ERROR)
         return false;
     bool induction = task->kind == AZR_KIND_INDUCTION;
     size_t first = first_judged(task, answer), n = induction ? task->n_pairs - first : 1;
@@ -181,6 +204,16 @@ bool azr_answer_job(const azr_task *task, const azr_answer *answer, azr_exec_lim
                               .n_inputs = n,
                               .limits = limits};
     return true;
+}
+
+static azr_verdict compare_names(const char *gold, const char *name, azr_strbuf *detail)
+{
+    if (azr_tasks__same_exception(gold, name))
+        return AZR_VERDICT_CORRECT;
+    say(detail, name);
+    say(detail, " is not ");
+    say(detail, gold);
+    return AZR_VERDICT_WRONG;
 }
 
 /* CORRECT or WRONG; INTERNAL when the task's own output cannot be read. */
@@ -253,6 +286,8 @@ azr_verdict azr_answer_judge(const azr_task *task, const azr_answer *answer,
         say(detail, verdict == AZR_VERDICT_BAD_LITERAL && answer->text != NULL ? answer->text : "");
     } else if (task->kind == AZR_KIND_DEDUCTION) {
         verdict = compare(task->outputs[0], answer->text, detail);
+    } else if (task->kind == AZR_KIND_ERROR) {
+        verdict = compare_names(task->outputs[0], answer->text, detail);
     } else if (is_internal(reply, induction ? task->n_pairs - first_judged(task, answer) : 1,
                            detail)) {
         verdict = AZR_VERDICT_INTERNAL;

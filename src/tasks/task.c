@@ -10,6 +10,7 @@ static const char *const kind_names[AZR_N_KINDS] = {
     [AZR_KIND_DEDUCTION] = "deduction",
     [AZR_KIND_ABDUCTION] = "abduction",
     [AZR_KIND_INDUCTION] = "induction",
+    [AZR_KIND_ERROR] = "error",
 };
 
 typedef struct verdict_row {
@@ -29,7 +30,7 @@ static const verdict_row verdicts[AZR_N_VERDICTS] = {
     [AZR_VERDICT_BAD_LITERAL] = {"bad_literal", "what must be a plain value is none", false},
     [AZR_VERDICT_BAD_TEXT] = {"bad_text", "the text holds control characters or is no UTF-8",
                               false},
-    [AZR_VERDICT_FORBIDDEN] = {"forbidden", "the program imports what tasks may not use", true},
+    [AZR_VERDICT_FORBIDDEN] = {"forbidden", "the program uses what tasks may not use", true},
     [AZR_VERDICT_TOO_LONG] = {"too_long", "a program, argument, hint or result is too long", true},
     [AZR_VERDICT_FAILED] = {"failed", "the program did not run to its end", true},
     [AZR_VERDICT_NONDETERMINISTIC] = {"nondeterministic", "two runs differ", true},
@@ -129,6 +130,15 @@ void azr_task_identity(azr_kind kind, azr_task *out_task)
     };
     bool induction = kind == AZR_KIND_INDUCTION;
     size_t n = induction ? AZR_COUNT(values) : 1;
+    if (kind == AZR_KIND_ERROR) {
+        static const char *const input[] = {"[]"}, *const output[] = {"IndexError"};
+        *out_task = (azr_task){.kind = kind,
+                               .program = copy("def f(a):\n    return a[-1]\n"),
+                               .n_pairs = 1,
+                               .inputs = copy_texts(input, 1),
+                               .outputs = copy_texts(output, 1)};
+        return;
+    }
     *out_task = (azr_task){.kind = kind,
                            .program = copy("def f(a):\n    return a\n"),
                            .n_pairs = n,

@@ -1,4 +1,5 @@
 /* task_json.c: a task as one line of JSON: ours, and the reference implementation's fields. */
+#include "tasks/exception_name.h"
 #include "tasks/text.h"
 
 #include "azr/claim.h"
@@ -34,13 +35,15 @@ static azr_status text_of(const json_t *value, const char *field, const char **o
 static azr_status read_kind(const json_t *root, azr_kind *out_kind, azr_error *error)
 {
     const json_t *value = json_object_get(root, "kind");
-    *out_kind = json_object_get(root, "inputs") != NULL ? AZR_KIND_INDUCTION : AZR_KIND_DEDUCTION;
+    *out_kind = json_object_get(root, "inputs") != NULL  ? AZR_KIND_INDUCTION
+                : json_object_get(root, "error") != NULL ? AZR_KIND_ERROR
+                                                         : AZR_KIND_DEDUCTION;
     if (value == NULL || json_is_null(value))
         return AZR_OK;
     const char *name = "";
     azr_status status = text_of(value, "kind", &name, error);
     if (status == AZR_OK && !azr_kind_parse(name, out_kind))
-        status = bad(error, "kind", "must be deduction, abduction or induction");
+        status = bad(error, "kind", "must be deduction, abduction, induction or error");
     return status;
 }
 
@@ -133,8 +136,11 @@ static azr_status read_pairs(const json_t *root, azr_task_claim *task, azr_error
         return status;
     }
     status = read_text(json_object_get(root, "input"), "input", &task->inputs[0], error);
+    const char *field = "output";
+    if (task->kind == AZR_KIND_ERROR && json_object_get(root, field) == NULL)
+        field = "error";
     if (status == AZR_OK)
-        status = read_text(json_object_get(root, "output"), "output", &task->outputs[0], error);
+        status = read_text(json_object_get(root, field), field, &task->outputs[0], error);
     return status;
 }
 
@@ -202,11 +208,20 @@ azr_status azr_task_claim_read(const char *line, size_t size, azr_task_claim *ou
         status = read_message(root, out_claim, error);
     const json_t *kind = json_object_get(root, "kind");
     out_claim->any_triplet =
-        out_claim->kind != AZR_KIND_INDUCTION && (kind == NULL || json_is_null(kind));
+        out_claim->kind == AZR_KIND_DEDUCTION && (kind == NULL || json_is_null(kind));
     json_decref(root);
     if (status != AZR_OK)
         azr_task_claim_deinit(out_claim);
     return status;
+}
+
+static azr_status check_name(const char *text, azr_error *error)
+{
+    if (azr_tasks__is_exception_name(text, strlen(text)))
+        return AZR_OK;
+    return azr_error_set(error, AZR_ERROR_INPUT,
+                         "the output of an error task must be the name of an exception, or %s",
+                         azr_task_no_error);
 }
 
 /* Makes a text the canonical literal, or argument list, that it says. */
@@ -237,7 +252,10 @@ azr_status azr_task_from_json(const char *line, size_t size, azr_task *out_task,
         size_t k = input ? i : i - claim.n_pairs;
         char field[64];
         snprintf(field, sizeof field, one ? "%s" : "%ss[%zu]", input ? "input" : "output", k);
-        status = make_literal(input ? &claim.inputs[k] : &claim.outputs[k], field, input, error);
+        status =
+            !input && claim.kind == AZR_KIND_ERROR
+                ? check_name(claim.outputs[k], error)
+                : make_literal(input ? &claim.inputs[k] : &claim.outputs[k], field, input, error);
     }
     if (status != AZR_OK) {
         azr_task_claim_deinit(&claim);

@@ -1,6 +1,7 @@
 /* template.c: the table of templates, and what their parsers share. */
 #include "tasks/template.h"
 
+#include "tasks/exception_name.h"
 #include "tasks/text.h"
 
 #include "base/check.h"
@@ -63,6 +64,9 @@ void azr_template_parse_proposal(const azr_template *template, const azr_proposa
         template->parse_proposal(request, span, out_proposal);
     else
         out_proposal->verdict = AZR_VERDICT_BAD_TEXT;
+    if (request->kind == AZR_KIND_ERROR && out_proposal->verdict == AZR_VERDICT_VALID &&
+        azr_tasks__uses_keywords(out_proposal->program, request->banned))
+        out_proposal->verdict = AZR_VERDICT_FORBIDDEN;
 }
 
 void azr_template_parse_answer(const azr_template *template, const azr_task *task,

@@ -2,6 +2,8 @@
  * on writing. A proposal or a program goes on after "def f(", an answer after its prompt line. */
 #include "tasks/template.h"
 
+#include "tasks/exception_name.h"
+
 #include "tasks/text.h"
 
 #include "base/check.h"
@@ -57,11 +59,13 @@ static void put_session(const char *program, azr_strbuf *out)
  * made 99 valid ones of 46 tokens this way, and 50 of 88 tokens with listings under "# Example". */
 static void propose_triplet(const azr_proposal_request *request, azr_strbuf *out)
 {
-    azr_strbuf_puts(out, request->kind == AZR_KIND_DEDUCTION
-                             ? "# Small Python functions, each with one call and its result."
-                             : "# Small Python functions, each with one call that is hard to find "
-                               "from its result.");
-    azr_strbuf_puts(out, " No two are alike.\n\n");
+    static const char *const calls[AZR_N_KINDS] = {
+        [AZR_KIND_DEDUCTION] = "each with one call and its result.",
+        [AZR_KIND_ABDUCTION] = "each with one call that is hard to find from its result.",
+        [AZR_KIND_ERROR] = "each with one call and the error it ends with, or NoError.",
+    };
+    azr_strbuf_printf(out, "# Small Python functions, %s No two are alike.\n\n",
+                      calls[request->kind]);
     for (size_t i = 0; i < request->n_references; i++) {
         put_session(request->references[i]->program, out);
         put_call(request->references[i], 0, out);
@@ -122,6 +126,9 @@ static void solve(const azr_task *task, azr_strbuf *out)
     put_program(task->program, out);
     if (task->kind == AZR_KIND_DEDUCTION)
         azr_strbuf_printf(out, "\n%s%s)\n", call_start, task->inputs[0]);
+    else if (task->kind == AZR_KIND_ERROR)
+        azr_strbuf_printf(out, "\n# The error that this call ends with, or NoError:\n%s%s)\n",
+                          call_start, task->inputs[0]);
     else
         azr_strbuf_printf(out, "\n# f(...) == %s for these arguments:\n%s", task->outputs[0],
                           call_start);
@@ -308,6 +315,8 @@ static void parse_answer(const azr_task *task, azr_span completion, azr_answer *
         parse_value(completion, out_answer);
     else if (task->kind == AZR_KIND_ABDUCTION)
         parse_arguments(completion, out_answer);
+    else if (task->kind == AZR_KIND_ERROR)
+        azr_tasks__read_exception(completion, out_answer);
     else
         parse_program(task, completion, out_answer);
 }

@@ -120,6 +120,37 @@ static azr_status probe_end(azr_trainer *trainer, const probe *p, azr_refusal *o
     return status;
 }
 
+/* The same for an error task, whose output is the name of an exception: other inputs that end as
+ * the task did, and in the same value where they have one, say that the input does not matter. */
+static azr_status probe_error_end(azr_trainer *trainer, const azr_task *task, const probe *p,
+                                  azr_refusal *out_refusal, azr_error *error)
+{
+    azr_exec_reply reply = {0};
+    if (p->arguments == NULL)
+        return AZR_OK;
+    azr_status status = AZR_OK;
+    if (p->n_inputs > 0)
+        status = azr_executor_wait(trainer->executor, p->ticket, &reply, error);
+    size_t n_runs = 0, n_same = 0;
+    const char *value = NULL;
+    for (size_t i = 0; i < reply.n_runs && i < p->n_inputs; i++) {
+        const azr_exec_run *run = &reply.runs[i];
+        if (run->status == AZR_EXEC_EXCEPTION && run->exception != NULL) {
+            n_runs++;
+            n_same += strcmp(run->exception, task->outputs[0]) == 0;
+        } else if (run->status == AZR_EXEC_OK && run->value != NULL) {
+            value = value != NULL ? value : run->value;
+            n_runs++;
+            n_same +=
+                strcmp(task->outputs[0], azr_task_no_error) == 0 && strcmp(value, run->value) == 0;
+        }
+    }
+    if (azr_arguments_count(p->arguments) == 0 || (n_runs > 1 && n_same == n_runs))
+        *out_refusal = AZR_REFUSAL_CONSTANT;
+    azr_exec_reply_deinit(&reply);
+    return status;
+}
+
 /* An induction task has inputs enough of its own. */
 static azr_refusal interest_of_pairs(const azr_task *task)
 {
@@ -149,8 +180,12 @@ static azr_status check_interest(azr_trainer *trainer, azr_proposals *proposals,
         else if (azr_train__admitted(try))
             status = probe_start(trainer, &try->task, &probes[i], error);
     }
-    for (size_t i = 0; status == AZR_OK && i < proposals->n_tries; i++)
-        status = probe_end(trainer, &probes[i], &proposals->tries[i].refusal, error);
+    for (size_t i = 0; status == AZR_OK && i < proposals->n_tries; i++) {
+        azr_proposal_try *try = &proposals->tries[i];
+        status = try->task.kind == AZR_KIND_ERROR
+                     ? probe_error_end(trainer, &try->task, &probes[i], &try->refusal, error)
+                     : probe_end(trainer, &probes[i], &try->refusal, error);
+    }
     for (size_t i = 0; i < proposals->n_tries; i++)
         probe_deinit(&probes[i]);
     azr_free(probes);

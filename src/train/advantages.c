@@ -1,4 +1,4 @@
-/* advantages.c: from rewards to advantages: each of the six groups (two roles, three kinds) is
+/* advantages.c: from rewards to advantages: each of the groups (two roles, three kinds or four) is
  * whitened by itself (TRR++), with running sums where a group is small, and weighted by role. */
 #include "train/trainer.h"
 

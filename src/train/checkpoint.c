@@ -192,11 +192,14 @@ azr_status azr_checkpoint_prune(const char *run, int64_t keep, int64_t *out_olde
     return status;
 }
 
-/* The sums of each group; false when they are no such thing. */
+/* The sums of each group; false when they are no such thing. Who knew fewer kinds wrote those of
+ * the first ones. */
 static bool read_running(const json_t *list, azr_learn_state *learn)
 {
-    bool good = json_array_size(list) == AZR_N_GROUPS;
-    for (size_t i = 0; good && i < AZR_N_GROUPS; i++) {
+    enum { N_GROUPS_OF_THREE = 3 * AZR_N_ROLES };
+    size_t n = json_array_size(list);
+    bool good = n == AZR_N_GROUPS || n == N_GROUPS_OF_THREE;
+    for (size_t i = 0; good && i < n; i++) {
         azr_running *running = &learn->running[i];
         good = json_unpack(json_array_get(list, i), "[F, F, F]", &running->weight, &running->sum,
                            &running->squares) == 0;

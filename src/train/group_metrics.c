@@ -270,6 +270,8 @@ void azr_report_groups(azr_trainer *trainer, const azr_proposals *proposals,
     report_solvers(trainer, solutions);
     report_types(&trainer->metrics, "input_types", &trainer->inputs);
     report_types(&trainer->metrics, "output_types", &trainer->outputs);
+    if (trainer->kinds[AZR_KIND_ERROR])
+        report_types(&trainer->metrics, "error_types", &trainer->errors);
 }
 
 /* --- what is learnt from ---------------------------------------------------------------------- */

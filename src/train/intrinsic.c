@@ -106,9 +106,11 @@ static void measure(const azr_trainer *trainer, const azr_analysis *analysis,
         values[AZR_INTRINSIC_EDIT_DISTANCE] = mean_distance(analysis, shape, request);
     /* The answer is what a solver is asked for. */
     bool input = task->kind == AZR_KIND_ABDUCTION;
+    const azr_answer_counts *answers = input                          ? &trainer->inputs
+                                       : task->kind == AZR_KIND_ERROR ? &trainer->errors
+                                                                      : &trainer->outputs;
     values[AZR_INTRINSIC_ANSWER_DIVERSITY] =
-        mean_diversity(config, input ? &trainer->inputs : &trainer->outputs,
-                       input ? task->inputs : task->outputs, 1);
+        mean_diversity(config, answers, input ? task->inputs : task->outputs, 1);
     values[AZR_INTRINSIC_INPUT_DIVERSITY] =
         mean_diversity(config, &trainer->inputs, task->inputs, task->n_pairs);
     values[AZR_INTRINSIC_OUTPUT_DIVERSITY] =
@@ -160,7 +162,9 @@ static void count_row(void *context, const azr_stored_task *row)
     azr_trainer *trainer = context;
     for (size_t i = 0; i < row->task.n_pairs; i++) {
         azr_answer_counts_add(&trainer->inputs, row->task.inputs[i]);
-        azr_answer_counts_add(&trainer->outputs, row->task.outputs[i]);
+        azr_answer_counts_add(row->task.kind == AZR_KIND_ERROR ? &trainer->errors
+                                                               : &trainer->outputs,
+                              row->task.outputs[i]);
     }
 }
 
@@ -168,5 +172,6 @@ azr_status azr_train__count_answers(azr_trainer *trainer, azr_error *error)
 {
     azr_answer_counts_deinit(&trainer->inputs);
     azr_answer_counts_deinit(&trainer->outputs);
+    azr_answer_counts_deinit(&trainer->errors);
     return azr_buffer_each(trainer->buffer, count_row, trainer, error);
 }

@@ -1,4 +1,4 @@
-/* learn.c: from episodes to new weights: advantages in six groups, mini-batches, micro-batches as
+/* learn.c: from episodes to new weights: advantages by group, mini-batches, micro-batches as
  * forests, policy gradient, optimizer steps. */
 #include "train/group_metrics.h"
 #include "train/micro_batch.h"

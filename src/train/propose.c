@@ -103,7 +103,8 @@ static azr_status make_prompts(azr_trainer *trainer, const azr_propose_plan *pla
             *prompt = (azr_proposer_prompt){
                 .n_samples = n,
                 .request = {.kind = (azr_kind)kind,
-                            .n_inputs = (size_t)trainer->config.induction_inputs}};
+                            .n_inputs = (size_t)trainer->config.induction_inputs,
+                            .banned = azr_keywords_parse(trainer->config.error_banned)}};
             bool fits = false;
             status = draw_references(trainer, &key, prompt, error);
             bool usable = kind != AZR_KIND_INDUCTION || prompt->request.program != NULL;

@@ -8,7 +8,7 @@
 #include <inttypes.h>
 
 /* Sequence numbers of step 0: each round of seeding has a range of its own. */
-enum { SEQUENCES_A_ROUND = 1 << 16, INDUCTION_ROUNDS = 1 << 12 };
+enum { SEQUENCES_A_ROUND = 1 << 16, INDUCTION_ROUNDS = 1 << 12, ERROR_ROUNDS = 1 << 13 };
 
 static azr_status add_identity(azr_trainer *trainer, azr_kind kind, azr_error *error)
 {
@@ -50,7 +50,9 @@ static azr_status seed_round(azr_trainer *trainer, const azr_propose_plan *plan,
         status = azr_train__store_proposals(trainer, 0, "seed", &proposals, error);
         for (size_t i = 0; status == AZR_OK && i < proposals.n_tries; i++) {
             const azr_proposal_try *try = &proposals.tries[i];
-            if (try->task_id > 0 && try->task.kind != AZR_KIND_INDUCTION)
+            bool triplet =
+                try->task.kind == AZR_KIND_DEDUCTION || try->task.kind == AZR_KIND_ABDUCTION;
+            if (try->task_id > 0 && triplet)
                 status = copy_to_other_kind(trainer, &try->task, error);
         }
         if (status == AZR_OK)
@@ -62,24 +64,30 @@ static azr_status seed_round(azr_trainer *trainer, const azr_propose_plan *plan,
     return status;
 }
 
-static azr_status seed_triplets(azr_trainer *trainer, azr_error *error)
+/* Rounds of proposals until there are seed_tasks of the kind: triplets (deduction and abduction
+ * together) or error tasks. */
+static azr_status seed_rounds(azr_trainer *trainer, azr_kind kind, azr_error *error)
 {
     const azr_config *config = &trainer->config;
-    int64_t n = 0;
-    azr_status status = azr_buffer_count(trainer->buffer, AZR_KIND_DEDUCTION, -1, &n, error);
+    bool triplets = kind == AZR_KIND_DEDUCTION;
+    int64_t n = 0, first_round = triplets ? 0 : ERROR_ROUNDS;
+    azr_status status = azr_buffer_count(trainer->buffer, kind, -1, &n, error);
     for (int64_t round = 0;
          status == AZR_OK && n < config->seed_tasks && round < config->seed_rounds; round++) {
-        azr_propose_plan plan = {.first_sequence = (uint32_t)(round * SEQUENCES_A_ROUND),
-                                 .label = "seed triplets"};
-        plan.n_proposals[AZR_KIND_DEDUCTION] = (size_t)config->batch_size;
-        plan.n_proposals[AZR_KIND_ABDUCTION] = (size_t)config->batch_size;
+        azr_propose_plan plan = {.first_sequence =
+                                     (uint32_t)((first_round + round) * SEQUENCES_A_ROUND),
+                                 .label = triplets ? "seed triplets" : "seed errors"};
+        plan.n_proposals[kind] = (size_t)config->batch_size;
+        if (triplets)
+            plan.n_proposals[AZR_KIND_ABDUCTION] = (size_t)config->batch_size;
         status = seed_round(trainer, &plan, error);
         if (status == AZR_OK)
-            status = azr_buffer_count(trainer->buffer, AZR_KIND_DEDUCTION, -1, &n, error);
+            status = azr_buffer_count(trainer->buffer, kind, -1, &n, error);
         azr_progress_printf(&trainer->progress,
                             "seeding, round %" PRId64 " of at most %" PRId64 ": %" PRId64
-                            " of %" PRId64 " triplets",
-                            round + 1, config->seed_rounds, n, config->seed_tasks);
+                            " of %" PRId64 " %s",
+                            round + 1, config->seed_rounds, n, config->seed_tasks,
+                            triplets ? "triplets" : "error tasks");
     }
     return status;
 }
@@ -115,7 +123,8 @@ azr_status azr_train__seed(azr_trainer *trainer, azr_error *error)
     if (status != AZR_OK)
         return status;
     for (int kind = 0; status == AZR_OK && kind < AZR_N_KINDS; kind++)
-        status = add_identity(trainer, (azr_kind)kind, error);
+        if (kind != AZR_KIND_ERROR || trainer->kinds[kind])
+            status = add_identity(trainer, (azr_kind)kind, error);
     bool given = trainer->config.tasks[0] != '\0';
     if (status == AZR_OK && given)
         status = azr_train__add_start_tasks(trainer, error);
@@ -124,8 +133,10 @@ azr_status azr_train__seed(azr_trainer *trainer, azr_error *error)
     else
         azr_buffer_rollback(trainer->buffer, NULL);
     if (status == AZR_OK && !given)
-        status = seed_triplets(trainer, error);
+        status = seed_rounds(trainer, AZR_KIND_DEDUCTION, error);
     if (status == AZR_OK && !given && trainer->kinds[AZR_KIND_INDUCTION])
         status = seed_induction(trainer, error);
+    if (status == AZR_OK && !given && trainer->kinds[AZR_KIND_ERROR])
+        status = seed_rounds(trainer, AZR_KIND_ERROR, error);
     return status;
 }

@@ -48,6 +48,13 @@ static size_t add_new_tasks(const azr_trainer *trainer, azr_kind kind,
     return n_added;
 }
 
+/* Three kinds stand in a row: a fourth one moves the random numbers of none. */
+static uint32_t sequence_of(azr_kind kind, uint32_t part)
+{
+    uint32_t row = (uint32_t)kind / 3, place = (uint32_t)kind % 3;
+    return 6 * row + 3 * part + place;
+}
+
 /* Draws behind what was drawn already, as many as there are, at most n. part tells apart the random
  * numbers of the draws of one kind. */
 static azr_status draw_some(azr_trainer *trainer, int64_t step, azr_kind kind, uint32_t part,
@@ -57,7 +64,7 @@ static azr_status draw_some(azr_trainer *trainer, int64_t step, azr_kind kind, u
     const azr_rng_key key = {.seed = (uint64_t)trainer->config.seed,
                              .purpose = AZR_RNG_SOLVER_TASKS,
                              .step = (uint32_t)step,
-                             .sequence = (uint32_t)kind + part * AZR_N_KINDS};
+                             .sequence = sequence_of(kind, part)};
     size_t n_drawn = 0;
     azr_status status =
         azr_buffer_draw_from(trainer->buffer, kind, from, &key, n,

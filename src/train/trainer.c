@@ -172,6 +172,7 @@ void azr_trainer_destroy(azr_trainer *trainer)
     azr_model_destroy(trainer->reference);
     azr_answer_counts_deinit(&trainer->inputs);
     azr_answer_counts_deinit(&trainer->outputs);
+    azr_answer_counts_deinit(&trainer->errors);
     azr_tokenizer_destroy(trainer->tokenizer);
     azr_metrics_deinit(&trainer->metrics);
     azr_start_tasks_deinit(&trainer->start_tasks);

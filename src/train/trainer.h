@@ -46,6 +46,7 @@ struct azr_trainer {
     azr_optimizer optimizer;
     azr_learn_state learn_state;
     azr_answer_counts inputs, outputs; /* of the tasks stored before this step */
+    azr_answer_counts errors;          /* in place of outputs: of the error tasks */
     azr_metrics metrics;
     int64_t step;      /* last finished; -1: not seeded yet */
     int64_t last_kept; /* step of the newest checkpoint, -1: none */
@@ -226,7 +227,7 @@ typedef struct azr_episode {
     double *returns;           /* NULL unless kl_coef > 0 and kl_place is reward */
 } azr_episode;
 
-/* Fills the advantages of every episode: whitened in each of the six groups, with the state's
+/* Fills the advantages of every episode: whitened in each group by itself, with the state's
  * running sums (which it moves on) where the config asks for them, times the weight of the role. */
 void azr_train__whiten(const azr_config *config, azr_learn_state *state, azr_episode *episodes,
                        size_t n);
@@ -235,7 +236,7 @@ double azr_train__learning_rate(const azr_config *config, int64_t step);
 /* The coefficient after a step whose tokens had that mean entropy: moved towards what brings
  * entropy_target, within 0 and entropy_coef_max. */
 double azr_train__steer_entropy(const azr_config *config, double coef, double entropy);
-/* Advantages in six groups, policy gradient over mini-batches and micro-batches, an optimizer step
+/* Advantages by group, policy gradient over mini-batches and micro-batches, an optimizer step
  * for each mini-batch; adds metrics. Nothing of the state changes when it fails. */
 azr_status azr_train__learn(azr_trainer *trainer, int64_t step, azr_episode *episodes, size_t n,
                             azr_error *error);

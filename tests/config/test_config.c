@@ -203,13 +203,16 @@ static void test_validate(void **state)
     } rows[] = {
         {"model=", "no model given: set model to a folder or a .gguf file"},
         {"kinds=",
-         "kinds must be a list of deduction, abduction and induction: '' is none of them"},
-        {"kinds=deduction,abductions", "kinds must be a list of deduction, abduction and "
-                                       "induction: 'abductions' is none of them"},
+         "kinds must be a list of deduction, abduction, induction and error: '' is none of them"},
+        {"kinds=deduction,abductions", "kinds must be a list of deduction, abduction, induction "
+                                       "and error: 'abductions' is none of them"},
         {"kinds=deduction,",
-         "kinds must be a list of deduction, abduction and induction: '' is none "
+         "kinds must be a list of deduction, abduction, induction and error: '' is none "
          "of them"},
         {"kinds=deduction,deduction", "kinds names deduction twice"},
+        {"error_banned=raise,raise", "error_banned names raise twice"},
+        {"error_banned=raise,with", "error_banned must be a list of raise, assert, try and except: "
+                                    "'with' is none of them"},
         {"max_answer_tokens=129",
          "max_answer_tokens (129) must not be above max_response_tokens (128)"},
         {"proposals_per_prompt=17", "proposals_per_prompt (17) must not be above batch_size (16)"},

@@ -50,17 +50,23 @@ static void write_file(const char *folder, const char *name, const char *text)
     azr_free(path);
 }
 
-static void write_tokenizer(const char *folder)
+/* Returns how many tokens there are. */
+static int64_t write_tokenizer(const char *folder, const char *const *more_pieces)
 {
+    int64_t n = FIRST_PIECE + (int64_t)AZR_COUNT(pieces);
     azr_strbuf added = {0};
     azr_strbuf_puts(&added, "{\"id\":256,\"content\":\"<|end|>\",\"special\":true}");
     for (size_t i = 0; i < AZR_COUNT(pieces); i++)
         azr_strbuf_printf(&added, ",{\"id\":%zu,\"content\":\"%s\",\"special\":false}",
                           FIRST_PIECE + i, pieces[i]);
+    for (; *more_pieces != NULL; more_pieces++, n++)
+        azr_strbuf_printf(&added, ",{\"id\":%" PRId64 ",\"content\":\"%s\",\"special\":false}", n,
+                          *more_pieces);
     const tiny_tokenizer tokenizer = {.added = added.data};
     tiny_tokenizer_write(&tokenizer, folder);
     azr_strbuf_deinit(&added);
     write_file(folder, "generation_config.json", "{\"eos_token_id\": 256}\n");
+    return n;
 }
 
 static float *parameter(azr_model *model, const char *name)
@@ -74,14 +80,14 @@ static float *parameter(azr_model *model, const char *name)
 
 /* Element 0 of every state is large and alike, so that the head's element 0 is a bias: pieces are
  * likely, single bytes are not. */
-static void write_model(const char *folder)
+static void write_model(const char *folder, int64_t n_tokens)
 {
     azr_model_shape shape = test_shape(AZR_FAMILY_LLAMA);
     shape.n_layers = 2;
     shape.d_model = 32;
     shape.n_heads = 2;
     shape.n_kv_heads = 1;
-    shape.n_vocab = FIRST_PIECE + (int64_t)AZR_COUNT(pieces);
+    shape.n_vocab = n_tokens;
     azr_model *model;
     azr_error error;
     assert_ok(azr_model_create(&shape, AZR_DTYPE_F32, 7, &model, &error), &error);
@@ -102,6 +108,12 @@ char *tiny_run_path(const tiny_run *tiny, const char *name)
 
 void tiny_run_create(tiny_run *tiny)
 {
+    const char *const none[] = {NULL};
+    tiny_run_create_with(tiny, none);
+}
+
+void tiny_run_create_with(tiny_run *tiny, const char *const *more_pieces)
+{
     azr_error error;
     const char *temporary = getenv("TMPDIR");
     int n = snprintf(tiny->folder, sizeof tiny->folder, "%s/azr-train-XXXXXX",
@@ -110,8 +122,7 @@ void tiny_run_create(tiny_run *tiny)
     assert_ok(azr_kernels_init(&error), &error);
     char *model = tiny_run_path(tiny, "model");
     assert_ok(azr_directory_create(model, &error), &error);
-    write_tokenizer(model);
-    write_model(model);
+    write_model(model, write_tokenizer(model, more_pieces));
     azr_strbuf config = {0};
     azr_strbuf_printf(&config,
                       "model: %s\ndtype: f32\nthreads: 1\ntotal_steps: 4\nbatch_size: 4\n"

@@ -14,6 +14,8 @@ typedef struct tiny_run {
 
 /* A new folder below TMPDIR with a model and a configuration. */
 void tiny_run_create(tiny_run *tiny);
+/* The same with further tokens, as JSON writes texts; NULL at the end. */
+void tiny_run_create_with(tiny_run *tiny, const char *const *more_pieces);
 void tiny_run_remove(tiny_run *tiny);
 /* "<folder>/<name>", free with azr_free. */
 char *tiny_run_path(const tiny_run *tiny, const char *name);

@@ -100,7 +100,7 @@ static void test_checked(void **state)
     assert_printed("mixed.jsonl:2: refused: f(2) gives 3, and not 4");
     assert_printed("mixed.jsonl:4: refused: ");
     assert_printed("mixed.jsonl:8: refused: input 1, nothing, is no plain value: NameError");
-    assert_printed("mixed.jsonl:9: refused: the program imports what tasks may not use");
+    assert_printed("mixed.jsonl:9: refused: the program uses what tasks may not use");
     /* For both kinds, beside the three identities. */
     assert_true(tiny_run_query(&tiny, "mixed", "SELECT count(*) FROM tasks") == 3 + 8);
     assert_true(tiny_run_query(&tiny, "mixed",

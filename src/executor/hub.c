@@ -38,25 +38,6 @@ void azr_exec__job_destroy(azr_exec__job *job)
     azr_free(job);
 }
 
-void azr_exec__hub_queue(azr_executor *executor, azr_exec__try *what, bool in_front)
-{
-    if (executor->servers[what->flavour].state == AZR_EXEC__SERVER_IDLE)
-        executor->servers[what->flavour].state = AZR_EXEC__SERVER_STARTING;
-    if (executor->recycle != NULL)
-        azr_exec__recycle_wake(executor);
-    if (executor->first == NULL) {
-        what->next = NULL;
-        executor->first = executor->last = what;
-    } else if (in_front) {
-        what->next = executor->first;
-        executor->first = what;
-    } else {
-        what->next = NULL;
-        executor->last->next = what;
-        executor->last = what;
-    }
-}
-
 /* --- ends ---------------------------------------------------------------------------------------
  */
 
@@ -65,6 +46,15 @@ void azr_exec__hub_end(azr_executor *executor, azr_exec__try *what, azr_exec_run
 {
     azr_exec__job *job = what->job;
     azr_exec_run *run = &job->runs[what->i_input];
+    azr_exec__hub_left_lane(executor, what);
+    if (outcome->status == AZR_EXEC_TIMEOUT_CPU &&
+        azr_exec__try_cpu_ms(what) < job->limits.cpu_ms) {
+        what->is_slow = true;
+        what->n_tries = what->n_beginnings = 0;
+        azr_exec__run_deinit(outcome);
+        azr_exec__hub_queue(executor, what, false);
+        return;
+    }
     if (outcome->status == AZR_EXEC_INTERNAL && what->n_tries < AZR_EXEC__MAX_TRIES &&
         what->n_beginnings < AZR_EXEC__MAX_BEGINNINGS &&
         executor->servers[what->flavour].state != AZR_EXEC__SERVER_BROKEN) {
@@ -304,10 +294,11 @@ static void read_notices(azr_executor *executor, azr_exec__flavour flavour)
 /* --- beginnings ---------------------------------------------------------------------------------
  */
 
-azr_exec__run_header azr_exec__request_header(const azr_exec__job *job, const azr_strbuf *arguments)
+azr_exec__run_header azr_exec__request_header(const azr_exec__job *job, const azr_strbuf *arguments,
+                                              int cpu_ms)
 {
     return (azr_exec__run_header){.magic = AZR_EXEC__MAGIC,
-                                  .cpu_ms = (uint32_t)job->limits.cpu_ms,
+                                  .cpu_ms = (uint32_t)cpu_ms,
                                   .memory_bytes = (uint64_t)job->limits.memory_mb << 20,
                                   .result_bytes = (uint32_t)job->limits.result_bytes,
                                   .kind = (uint16_t)job->kind,
@@ -317,9 +308,12 @@ azr_exec__run_header azr_exec__request_header(const azr_exec__job *job, const az
                                   .arguments_bytes = (uint32_t)arguments->size};
 }
 
-static bool write_request(int fd, const azr_exec__job *job, const azr_strbuf *arguments)
+static bool write_request(int fd, const azr_exec__try *what)
 {
-    azr_exec__run_header header = azr_exec__request_header(job, arguments);
+    const azr_exec__job *job = what->job;
+    const azr_strbuf *arguments = &job->arguments[what->i_input];
+    azr_exec__run_header header =
+        azr_exec__request_header(job, arguments, azr_exec__try_cpu_ms(what));
     size_t program_bytes = job->program_bytes + 1, function_bytes = job->function_bytes + 1;
     return write(fd, &header, sizeof header) == (ssize_t)sizeof header &&
            write(fd, job->program, program_bytes) == (ssize_t)program_bytes &&
@@ -331,11 +325,10 @@ typedef enum begun { BEGUN, REFUSED /* by the system */, SERVER_GONE } begun;
 
 static begun begin_run(azr_executor *executor, azr_exec__slot *slot, azr_exec__try *what)
 {
-    const azr_exec__job *job = what->job;
     int fds[2] = {-1, -1}, record[2] = {-1, -1};
     fds[0] = memfd_create("azr-run", MFD_CLOEXEC);
-    bool ok = fds[0] >= 0 && write_request(fds[0], job, &job->arguments[what->i_input]) &&
-              pipe2(record, O_CLOEXEC) == 0 && fcntl(record[0], F_SETFL, O_NONBLOCK) == 0;
+    bool ok = fds[0] >= 0 && write_request(fds[0], what) && pipe2(record, O_CLOEXEC) == 0 &&
+              fcntl(record[0], F_SETFL, O_NONBLOCK) == 0;
     fds[1] = record[1];
     uint64_t id = executor->next_run++;
     bool sent = ok && send_request(&executor->servers[what->flavour], AZR_EXEC__RUN, id, fds);
@@ -356,35 +349,11 @@ static begun begin_run(azr_executor *executor, azr_exec__slot *slot, azr_exec__t
     return BEGUN;
 }
 
-azr_exec__try *azr_exec__hub_take(azr_executor *executor, azr_exec__serves *serves, void *argument)
-{
-    azr_exec__try *before = NULL, *what = executor->first;
-    while (what != NULL && !serves(executor, what, argument)) {
-        before = what;
-        what = what->next;
-    }
-    if (what == NULL)
-        return NULL;
-    if (before != NULL)
-        before->next = what->next;
-    else
-        executor->first = what->next;
-    if (executor->last == what)
-        executor->last = before;
-    return what;
-}
-
-/* Has the flavour recycled workers, which their supervisors look after? */
-static bool is_recycled(const azr_executor *executor, azr_exec__flavour flavour)
-{
-    return executor->recycle != NULL && flavour < AZR_EXEC__N_FLAVOURS;
-}
-
 /* Can the try's server take it? Those of a broken server end here. */
 static bool serves(azr_executor *executor, const azr_exec__try *what, void *argument)
 {
     (void)argument;
-    return !is_recycled(executor, what->flavour) &&
+    return !azr_exec__is_recycled(executor, what->flavour) &&
            executor->servers[what->flavour].state != AZR_EXEC__SERVER_STARTING;
 }
 
@@ -410,7 +379,7 @@ static void begin_runs(azr_executor *executor)
         if (outcome == SERVER_GONE) {
             /* Dead, though its end has not been read yet. This try has not begun: it waits for the
              * next server and counts no failure. */
-            azr_exec__hub_queue(executor, what, true);
+            azr_exec__hub_untake(executor, what);
             server_failed(executor, what->flavour, false);
         }
         if (slot->what == NULL)
@@ -436,7 +405,7 @@ static void check_deadlines(azr_executor *executor)
     for (int f = 0; f < AZR_EXEC__N_SERVERS; f++) {
         azr_exec__server *server = &executor->servers[f];
         if (server->state != AZR_EXEC__SERVER_STARTING ||
-            is_recycled(executor, (azr_exec__flavour)f))
+            azr_exec__is_recycled(executor, (azr_exec__flavour)f))
             continue;
         if (server->pid != 0 && now >= server->deadline)
             server_failed(executor, (azr_exec__flavour)f, false);
@@ -455,7 +424,7 @@ static int poll_ms(const azr_executor *executor)
     for (int f = 0; f < AZR_EXEC__N_SERVERS; f++) {
         const azr_exec__server *server = &executor->servers[f];
         if (server->state == AZR_EXEC__SERVER_STARTING && server->deadline < first &&
-            !is_recycled(executor, (azr_exec__flavour)f))
+            !azr_exec__is_recycled(executor, (azr_exec__flavour)f))
             first = server->deadline;
     }
     return first <= now ? 0 : (int)((first - now) * 1e3) + 1;
@@ -509,10 +478,12 @@ void *azr_exec__hub_main(void *argument)
         azr_exec__server_end(&executor->servers[f]);
     for (int i = 0; i < executor->n_workers; i++)
         azr_free(free_slot(&executor->slots[i]));
-    while (executor->first != NULL) {
-        azr_exec__try *next = executor->first->next;
-        azr_free(executor->first);
-        executor->first = next;
+    for (int lane = 0; lane < AZR_EXEC__N_LANES; lane++) {
+        for (azr_exec__try *what = executor->queues[lane].first, *next; what != NULL; what = next) {
+            next = what->next;
+            azr_free(what);
+        }
+        executor->queues[lane] = (azr_exec__queue){0};
     }
     pthread_mutex_unlock(&executor->lock);
     return NULL;

@@ -48,7 +48,29 @@ typedef struct azr_exec__try {
     int n_tries;      /* that failed after the program began */
     int n_beginnings; /* that failed before */
     bool was_late;    /* over the wall limit, once */
+    bool is_slow;     /* used up its first slice of CPU time: of the slow lane from then on */
+    double taken_at;  /* off the queue of the slow lane */
 } azr_exec__try;
+
+/* Two lanes, so that endless loops hold up nobody: a run gets a small slice of CPU time at first.
+ * One that needs more is stopped, and begins again in the slow lane, with all of its limit. What
+ * comes of a run does not depend on the lane. */
+typedef enum azr_exec__lane {
+    AZR_EXEC__FAST,
+    AZR_EXEC__SLOW,
+    AZR_EXEC__N_LANES,
+} azr_exec__lane;
+
+typedef struct azr_exec__queue {
+    azr_exec__try *first, *last;
+} azr_exec__queue;
+
+/* The slow runs of one kind of workers. */
+typedef struct azr_exec__slow_runs {
+    int n;          /* in flight */
+    double ended;   /* when the last of them ended, */
+    double seconds; /* which took so long */
+} azr_exec__slow_runs;
 
 /* A run in flight. */
 typedef struct azr_exec__slot {
@@ -96,7 +118,8 @@ struct azr_executor {
     int n_workers;
     azr_exec__slot slots[AZR_EXEC__MAX_WORKERS];
     uint64_t next_run;
-    azr_exec__try *first, *last; /* queue */
+    azr_exec__queue queues[AZR_EXEC__N_LANES];
+    azr_exec__slow_runs slow[2]; /* in the hub's slots; in recycled workers */
     /* Jobs by ticket - first_ticket; NULL once they were handed out. */
     azr_exec__job **jobs;
     size_t n_jobs, jobs_capacity;
@@ -104,18 +127,29 @@ struct azr_executor {
 };
 
 void *azr_exec__hub_main(void *executor);
-azr_exec__run_header azr_exec__request_header(const azr_exec__job *job,
-                                              const azr_strbuf *arguments);
-/* With the lock held. */
-void azr_exec__hub_queue(azr_executor *executor, azr_exec__try *what, bool in_front);
-/* The first queued try that serves says yes to, off the queue; NULL when there is
- * none. Afterwards azr_exec__hub_end, or back into the queue. */
-typedef bool azr_exec__serves(azr_executor *executor, const azr_exec__try *what, void *argument);
-azr_exec__try *azr_exec__hub_take(azr_executor *executor, azr_exec__serves *serves, void *argument);
+azr_exec__run_header azr_exec__request_header(const azr_exec__job *job, const azr_strbuf *arguments,
+                                              int cpu_ms);
 /* One try has its outcome, which is consumed: the next try, the other flavour, or the input is
  * done. The try is not the caller's any more. */
 void azr_exec__hub_end(azr_executor *executor, azr_exec__try *what, azr_exec_run *outcome);
 void azr_exec__job_destroy(azr_exec__job *job);
+
+/* queue.c, with the lock held: into the lane of the try. */
+void azr_exec__hub_queue(azr_executor *executor, azr_exec__try *what, bool in_front);
+/* The next queued try that serves says yes to, off the queue; NULL when there is none.
+ * Afterwards azr_exec__hub_end, or azr_exec__hub_untake. */
+typedef bool azr_exec__serves(azr_executor *executor, const azr_exec__try *what, void *argument);
+azr_exec__try *azr_exec__hub_take(azr_executor *executor, azr_exec__serves *serves, void *argument);
+/* One more queued try of the job whose program has not begun yet, for the same process; or NULL. */
+azr_exec__try *azr_exec__hub_take_fresh(azr_executor *executor, azr_exec__job *job);
+/* Back into the queue, in front: its program has not begun. */
+void azr_exec__hub_untake(azr_executor *executor, azr_exec__try *what);
+/* A try that was taken is no longer in flight. */
+void azr_exec__hub_left_lane(azr_executor *executor, const azr_exec__try *what);
+/* Has the flavour recycled workers, which their supervisors look after? */
+bool azr_exec__is_recycled(const azr_executor *executor, azr_exec__flavour flavour);
+/* The CPU time that the try gets in its lane. */
+int azr_exec__try_cpu_ms(const azr_exec__try *what);
 
 /* outcome.c: what a run came to. wait_status and cpu_us are from the server, the slot's record from
  * hostile code. INTERNAL: try again. */

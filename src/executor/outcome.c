@@ -44,12 +44,12 @@ static void set_message(azr_exec_run *run, azr_exec_status status, const char *m
 
 static void of_signal(const azr_exec__slot *slot, int signal_number, azr_exec_run *run)
 {
-    const azr_exec_limits *limits = &slot->what->job->limits;
+    int cpu_ms = azr_exec__try_cpu_ms(slot->what);
     char text[64];
     if (signal_number == SIGSYS) {
         set_message(run, AZR_EXEC_POLICY, "a system call that no program needs");
     } else if (signal_number == SIGXCPU ||
-               (signal_number == SIGKILL && run->cpu_us >= limits->cpu_ms * (int64_t)900)) {
+               (signal_number == SIGKILL && run->cpu_us >= cpu_ms * (int64_t)900)) {
         run->status = AZR_EXEC_TIMEOUT_CPU;
     } else if (signal_number == SIGKILL && slot->overflow) {
         run->status = AZR_EXEC_NO_RESULT;

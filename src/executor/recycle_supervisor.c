@@ -56,7 +56,7 @@ struct azr_exec__recycle {
 
 static azr_exec__run_header header_of(const azr_exec__job *job, size_t i_input)
 {
-    return azr_exec__request_header(job, &job->arguments[i_input]);
+    return azr_exec__request_header(job, &job->arguments[i_input], job->limits.cpu_ms);
 }
 
 static bool add_request(azr_exec__worker *w, const azr_exec__job *job, size_t i_input)
@@ -79,7 +79,7 @@ static bool run_try(azr_exec__worker *w, bool always_scan, azr_exec__try *what,
     const azr_exec__job *job = what->job;
     azr_exec__ended ended;
     azr_exec__slot slot = {.what = what, .record_fd = -1, .has_begun = true};
-    azr_exec__worker_begin(w, job->limits.cpu_ms);
+    azr_exec__worker_begin(w, azr_exec__try_cpu_ms(what));
     if (!add_request(w, job, what->i_input)) {
         internal(out_run, "the request is larger than a worker's window");
         what->n_tries = AZR_EXEC__MAX_TRIES;
@@ -114,7 +114,7 @@ static bool run_group(azr_exec__worker *w, bool always_scan, azr_exec__try *cons
     const azr_exec__job *job = group[0]->job;
     azr_exec__ended ended;
     *out_done = false;
-    azr_exec__worker_begin(w, job->limits.cpu_ms);
+    azr_exec__worker_begin(w, azr_exec__try_cpu_ms(group[0]));
     for (size_t i = 0; i < n; i++)
         if (!add_request(w, job, group[i]->i_input))
             return true;
@@ -229,12 +229,6 @@ static void learn(supervisor *s, azr_exec__worker *w)
     w->n_runs = w->n_faulted = 0;
 }
 
-static bool is_of_job(azr_executor *executor, const azr_exec__try *what, void *job)
-{
-    (void)executor;
-    return what->job == job && what->n_tries == 0;
-}
-
 /* One try, or all of a job that may share a process. */
 static void serve_try(supervisor *s, azr_exec__try *what)
 {
@@ -250,9 +244,9 @@ static void serve_try(supervisor *s, azr_exec__try *what)
         azr_exec__hub_end(executor, what, &runs[0]);
         return;
     }
-    while (what->job->share_process && what->n_tries == 0 && n < AZR_EXEC__MAX_REQUESTS &&
-           n < what->job->n_inputs &&
-           (group[n] = azr_exec__hub_take(executor, is_of_job, what->job)) != NULL)
+    while (what->job->share_process && what->n_tries == 0 && !what->is_slow &&
+           n < AZR_EXEC__MAX_REQUESTS && n < what->job->n_inputs &&
+           (group[n] = azr_exec__hub_take_fresh(executor, what->job)) != NULL)
         n++;
     s->running = w->pid;
     pthread_mutex_unlock(&executor->lock);

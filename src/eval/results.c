@@ -295,7 +295,10 @@ azr_status azr_eval__results_each(azr_eval_results *results,
 static azr_status copy_to(azr_eval_results *results, const char *path, azr_error *error)
 {
     sqlite3_stmt *statement = NULL;
-    azr_status status = AZR_OK;
+    /* A copy counts its schema on from the original's, which may be a copy itself. */
+    azr_status status = execute(results, "PRAGMA schema_version = 1", error);
+    if (status != AZR_OK)
+        return status;
     if (sqlite3_prepare_v2(results->db, "VACUUM INTO ?", -1, &statement, NULL) != SQLITE_OK ||
         sqlite3_bind_text(statement, 1, path, -1, SQLITE_STATIC) != SQLITE_OK ||
         sqlite3_step(statement) != SQLITE_DONE)

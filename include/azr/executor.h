@@ -94,6 +94,9 @@ typedef struct azr_exec_job {
     bool check_determinism; /* run under more flavours (order of sets, hash seed, addresses, random
                                seed, clock) and compare: a difference is NONDETERMINISTIC. Values
                                are compared, so dicts that differ in order only are the same */
+    /* With check_determinism: the other flavours get a quarter of the memory. A program that has
+     * a value with all of it and not with that has MEMORY: its later runs could go either way. */
+    bool check_headroom;
     azr_exec_limits limits;
 } azr_exec_job;
 

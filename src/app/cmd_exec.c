@@ -36,6 +36,7 @@ typedef struct exec_queue {
     azr_strbuf input;
     size_t input_at; /* bytes of input that are dealt with */
     bool at_end;
+    bool is_too_long; /* the line in input: its beginning is gone */
     int64_t n_lines;
     exec_job jobs[AZR_EXEC_MAX_QUEUE];
     size_t first, n;
@@ -180,13 +181,17 @@ static void take_line(exec_queue *queue, const char *line, size_t size)
 {
     azr_error error = {0};
     json_error_t reason;
+    bool is_too_long = queue->is_too_long || size > AZR_EXEC_MAX_LINE;
     queue->n_lines++;
+    queue->is_too_long = false;
     if (size == 0 || strspn(line, " \t\r") == size)
         return;
     exec_job *job = &queue->jobs[(queue->first + queue->n++) % AZR_EXEC_MAX_QUEUE];
-    *job = (exec_job){.object = json_loadb(line, size, 0, &reason)};
+    *job = (exec_job){.object = is_too_long ? NULL : json_loadb(line, size, 0, &reason)};
     azr_status status = AZR_OK;
-    if (job->object == NULL)
+    if (is_too_long)
+        status = azr_error_set(&error, AZR_ERROR_LIMIT, "longer than %d bytes", AZR_EXEC_MAX_LINE);
+    else if (job->object == NULL)
         status = azr_error_set(&error, AZR_ERROR_INPUT, "no JSON: %s at byte %d", reason.text,
                                reason.position);
     else
@@ -287,9 +292,13 @@ static azr_status read_more(exec_queue *queue, azr_error *error)
     if (n > 0)
         azr_strbuf_append(&queue->input, bytes, (size_t)n);
     queue->at_end = n == 0;
-    if (queue->input.size > AZR_EXEC_MAX_LINE)
-        return azr_error_set(error, AZR_ERROR_LIMIT, "line %lld is longer than %d bytes",
-                             (long long)queue->n_lines + 1, AZR_EXEC_MAX_LINE);
+    /* Of a line that is too long only something is kept, so that its end is seen. */
+    if (queue->input.size > AZR_EXEC_MAX_LINE &&
+        memchr(queue->input.data, '\n', queue->input.size) == NULL) {
+        queue->is_too_long = true;
+        queue->input.data[0] = '?';
+        queue->input.size = 1;
+    }
     return AZR_OK;
 }
 

@@ -402,6 +402,7 @@ static azr_exec__job *copy_job(const azr_exec_job *job)
     copy->function = azr_copy_text(function, copy->function_bytes);
     copy->limits = job->limits;
     copy->check_determinism = job->check_determinism;
+    copy->check_headroom = job->check_headroom;
     copy->share_process =
         job->kind == AZR_EXEC_CALL && job->share_process && !job->check_determinism;
     copy->n_inputs = job->n_inputs;

@@ -294,26 +294,29 @@ static void read_notices(azr_executor *executor, azr_exec__flavour flavour)
 /* --- beginnings ---------------------------------------------------------------------------------
  */
 
-azr_exec__run_header azr_exec__request_header(const azr_exec__job *job, const azr_strbuf *arguments,
-                                              int cpu_ms)
+azr_exec__run_header azr_exec__request_header(const azr_exec__try *what)
 {
+    enum { HEADROOM = 4 };
+    const azr_exec__job *job = what->job;
+    uint64_t memory_bytes = (uint64_t)job->limits.memory_mb << 20;
+    bool is_checked = job->check_headroom && what->flavour != job->first_flavour;
     return (azr_exec__run_header){.magic = AZR_EXEC__MAGIC,
-                                  .cpu_ms = (uint32_t)cpu_ms,
-                                  .memory_bytes = (uint64_t)job->limits.memory_mb << 20,
+                                  .cpu_ms = (uint32_t)azr_exec__try_cpu_ms(what),
+                                  .memory_bytes =
+                                      is_checked ? memory_bytes / HEADROOM : memory_bytes,
                                   .result_bytes = (uint32_t)job->limits.result_bytes,
                                   .kind = (uint16_t)job->kind,
                                   .flags = job->allow_constructors ? AZR_EXEC__CONSTRUCTORS : 0,
                                   .program_bytes = (uint32_t)job->program_bytes,
                                   .function_bytes = (uint32_t)job->function_bytes,
-                                  .arguments_bytes = (uint32_t)arguments->size};
+                                  .arguments_bytes = (uint32_t)job->arguments[what->i_input].size};
 }
 
 static bool write_request(int fd, const azr_exec__try *what)
 {
     const azr_exec__job *job = what->job;
     const azr_strbuf *arguments = &job->arguments[what->i_input];
-    azr_exec__run_header header =
-        azr_exec__request_header(job, arguments, azr_exec__try_cpu_ms(what));
+    azr_exec__run_header header = azr_exec__request_header(what);
     size_t program_bytes = job->program_bytes + 1, function_bytes = job->function_bytes + 1;
     return write(fd, &header, sizeof header) == (ssize_t)sizeof header &&
            write(fd, job->program, program_bytes) == (ssize_t)program_bytes &&

@@ -33,7 +33,7 @@ typedef struct azr_exec__job {
     char *program, *function;
     size_t program_bytes, function_bytes;
     azr_exec_limits limits;
-    bool check_determinism;
+    bool check_determinism, check_headroom;
     size_t n_inputs, n_left;
     azr_strbuf *arguments; /* one for each input: encoded for calls of literals, else its text */
     azr_exec_run *runs;
@@ -127,8 +127,7 @@ struct azr_executor {
 };
 
 void *azr_exec__hub_main(void *executor);
-azr_exec__run_header azr_exec__request_header(const azr_exec__job *job, const azr_strbuf *arguments,
-                                              int cpu_ms);
+azr_exec__run_header azr_exec__request_header(const azr_exec__try *what);
 /* One try has its outcome, which is consumed: the next try, the other flavour, or the input is
  * done. The try is not the caller's any more. */
 void azr_exec__hub_end(azr_executor *executor, azr_exec__try *what, azr_exec_run *outcome);

@@ -152,8 +152,13 @@ void azr_exec__compare_flavours(azr_exec_run *a, azr_exec_run *b)
         a->cpu_us = b->cpu_us;
     if (b->wall_us > a->wall_us)
         a->wall_us = b->wall_us;
-    bool is_timeout = b->status == AZR_EXEC_TIMEOUT_CPU || b->status == AZR_EXEC_TIMEOUT_WALL;
-    if (!same && (is_timeout || b->status == AZR_EXEC_INTERNAL)) {
+    bool is_near = b->status == AZR_EXEC_TIMEOUT_CPU || b->status == AZR_EXEC_TIMEOUT_WALL ||
+                   b->status == AZR_EXEC_MEMORY;
+    if (!same && b->status == AZR_EXEC_MEMORY) {
+        azr_free(b->message);
+        set_message(b, AZR_EXEC_MEMORY, "near the limit of memory");
+    }
+    if (!same && (is_near || b->status == AZR_EXEC_INTERNAL)) {
         /* Near its limit, or not known: no statement about determinism. */
         azr_exec_run times = *a;
         *a = *b;

@@ -54,15 +54,11 @@ struct azr_exec__recycle {
 /* --- runs ---------------------------------------------------------------------------------------
  */
 
-static azr_exec__run_header header_of(const azr_exec__job *job, size_t i_input)
+static bool add_request(azr_exec__worker *w, const azr_exec__try *what)
 {
-    return azr_exec__request_header(job, &job->arguments[i_input], job->limits.cpu_ms);
-}
-
-static bool add_request(azr_exec__worker *w, const azr_exec__job *job, size_t i_input)
-{
-    azr_exec__run_header header = header_of(job, i_input);
-    const char *texts[3] = {job->program, job->function, job->arguments[i_input].data};
+    const azr_exec__job *job = what->job;
+    azr_exec__run_header header = azr_exec__request_header(what);
+    const char *texts[3] = {job->program, job->function, job->arguments[what->i_input].data};
     return azr_exec__worker_add(w, &header, texts);
 }
 
@@ -80,7 +76,7 @@ static bool run_try(azr_exec__worker *w, bool always_scan, azr_exec__try *what,
     azr_exec__ended ended;
     azr_exec__slot slot = {.what = what, .record_fd = -1, .has_begun = true};
     azr_exec__worker_begin(w, azr_exec__try_cpu_ms(what));
-    if (!add_request(w, job, what->i_input)) {
+    if (!add_request(w, what)) {
         internal(out_run, "the request is larger than a worker's window");
         what->n_tries = AZR_EXEC__MAX_TRIES;
         return true;
@@ -116,7 +112,7 @@ static bool run_group(azr_exec__worker *w, bool always_scan, azr_exec__try *cons
     *out_done = false;
     azr_exec__worker_begin(w, azr_exec__try_cpu_ms(group[0]));
     for (size_t i = 0; i < n; i++)
-        if (!add_request(w, job, group[i]->i_input))
+        if (!add_request(w, group[i]))
             return true;
     double start = azr_clock_seconds();
     if (azr_exec__worker_run(w, job->limits.wall_ms, &ended) != AZR_EXEC__RAN)
@@ -329,9 +325,10 @@ static bool train(azr_exec__worker *w, azr_exec__hot *hot)
                                  .limits = limits,
                                  .n_inputs = 1,
                                  .arguments = &arguments};
+            azr_exec__try what = {.job = &job};
             azr_exec__ended ended;
             azr_exec__worker_begin(w, limits.cpu_ms * 10);
-            good = add_request(w, &job, 0) &&
+            good = add_request(w, &what) &&
                    azr_exec__worker_run(w, WALL_MS, &ended) == AZR_EXEC__RAN &&
                    ended.wait_status == 0 && ended.n_records == 1;
             if (good)

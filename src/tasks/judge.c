@@ -9,8 +9,10 @@
 
 #include <string.h>
 
-/* Of a run's CPU limit, what a new task may use: else later runs of it would flip at the edge. */
-enum { CPU_SHARE = 4 };
+/* What a new task may use of a run's limits: else later runs of it would flip at the edge. Of
+ * memory a quarter, which the sandbox checks; of the result half: a value that is equal (True is 1)
+ * may be written in up to twice as many bytes. */
+enum { CPU_SHARE = 4, RESULT_SHARE = 2 };
 
 static void say(azr_strbuf *detail, const char *text)
 {
@@ -67,6 +69,10 @@ static azr_verdict of_run(const azr_exec_run *run, azr_strbuf *detail)
     case AZR_EXEC_POLICY:
     case AZR_EXEC_NO_RESULT:
         say(detail, azr_exec_status_name(run->status));
+        if (run->status == AZR_EXEC_MEMORY && run->message != NULL) {
+            say(detail, ": ");
+            say(detail, run->message);
+        }
         return AZR_VERDICT_FAILED;
     case AZR_EXEC_INTERNAL:
     case AZR_N_EXEC_STATUSES:
@@ -99,6 +105,7 @@ azr_exec_job azr_proposal_job(const azr_proposal *proposal, azr_exec_limits limi
                           .inputs = (const char *const *)proposal->inputs,
                           .n_inputs = proposal->n_inputs,
                           .check_determinism = true,
+                          .check_headroom = true,
                           .limits = limits};
 }
 
@@ -143,8 +150,10 @@ static azr_verdict judge_value(const azr_exec_run *run, azr_exec_limits limits, 
         say(detail, is_value ? "nan equals nothing" : "the result cannot be read back");
         return AZR_VERDICT_NOT_LITERAL;
     }
-    if (strlen(text) > (size_t)limits.result_bytes) {
-        say(detail, "the result is too large");
+    if (strlen(text) > (size_t)limits.result_bytes / RESULT_SHARE) {
+        if (detail != NULL)
+            azr_strbuf_printf(detail, "the result has %zu bytes, over half of the limit of %d",
+                              strlen(text), limits.result_bytes);
         azr_free(text);
         return AZR_VERDICT_TOO_LONG;
     }

@@ -139,6 +139,35 @@ static void order(void **state)
     azr_test_process_deinit(&process);
 }
 
+/* Lines that are longer than a job may be are refused by their number; those behind them run. */
+static void long_lines(void **state)
+{
+    (void)state;
+    enum { N = 17 << 20 };
+    static const char good[] =
+        "{\"id\": 1, \"program\": \"def f(): return 7\", \"inputs\": [\"\"]}\n";
+    char *letters = malloc(N + 1);
+    assert_non_null(letters);
+    memset(letters, 'x', N);
+    letters[N] = '\0';
+    azr_strbuf lines = {0};
+    azr_strbuf_printf(&lines, "%s{\"id\": 2, \"program\": \"%s\"}\n%s%s", good, letters, good,
+                      letters);
+    free(letters);
+    azr_test_process process = exec_lines(azr_strbuf_text(&lines), "");
+    assert_int_equal(process.code, 0);
+    for (int i = 0; i < 4; i++) {
+        json_t *line = line_of(process.out, i);
+        assert_string_equal(text_of(line, 0, "status"), i % 2 == 0 ? "ok" : "bad_input");
+        if (i % 2 == 1)
+            assert_non_null(strstr(text_of(line, 0, "message"),
+                                   i == 1 ? "line 2: longer than" : "line 4: longer than"));
+        json_decref(line);
+    }
+    azr_strbuf_deinit(&lines);
+    azr_test_process_deinit(&process);
+}
+
 static void probe_and_require(void **state)
 {
     (void)state;
@@ -181,6 +210,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(jobs_and_results),
         cmocka_unit_test(order),
+        cmocka_unit_test(long_lines),
         cmocka_unit_test(probe_and_require),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -150,12 +150,19 @@ static void test_proposal_values(void **state)
     run.cpu_us = 250001;
     assert_int_equal(judge_run(run, "a quarter of the 1000 ms"), AZR_VERDICT_FAILED);
     azr_strbuf text = {0};
+    size_t half = (size_t)azr_exec_default_limits().result_bytes / 2;
     azr_strbuf_puts(&text, "'");
-    while (text.size < (size_t)azr_exec_default_limits().result_bytes)
+    while (text.size + 1 < half)
         azr_strbuf_puts(&text, "x");
     azr_strbuf_puts(&text, "'");
-    assert_int_equal(judge_run(ok(text.data), "too large"), AZR_VERDICT_TOO_LONG);
+    assert_int_equal(judge_run(ok(text.data), NULL), AZR_VERDICT_VALID);
+    text.data[half - 1] = 'x';
+    azr_strbuf_puts(&text, "'");
+    assert_int_equal(judge_run(ok(text.data), "over half of the limit"), AZR_VERDICT_TOO_LONG);
     azr_strbuf_deinit(&text);
+    run = failed(AZR_EXEC_MEMORY);
+    run.message = (char[]){"near the limit of memory"};
+    assert_int_equal(judge_run(run, "near the limit"), AZR_VERDICT_FAILED);
 }
 
 static void test_induction_proposal(void **state)

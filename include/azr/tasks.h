@@ -146,7 +146,7 @@ void azr_proposal_deinit(azr_proposal *proposal);
 /* completion: the text up to the stop string. */
 void azr_template_parse_proposal(const azr_template *template, const azr_proposal_request *request,
                                  const char *completion, size_t size, azr_proposal *out_proposal);
-/* The job that validates it (determinism and headroom checked); texts are borrowed from the proposal. */
+/* The job that validates it (determinism and headroom checked); its texts are the proposal's. */
 azr_exec_job azr_proposal_job(const azr_proposal *proposal, azr_exec_limits limits);
 /* Reads the replies: fills *out_task when the verdict is VALID. A run that used more than a quarter
  * of the CPU limit or of the memory is FAILED, a value over half of the limit of results TOO_LONG:

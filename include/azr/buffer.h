@@ -65,13 +65,14 @@ azr_status azr_buffer_has(azr_buffer *buffer, const azr_task *task, bool *out_ha
 
 typedef enum azr_refusal {
     AZR_REFUSAL_NONE,
-    AZR_REFUSAL_REPEATED,   /* the same question is in its ring, or came before in this batch */
-    AZR_REFUSAL_KNOWN,      /* too many with the same normalised program and the same arguments */
-    AZR_REFUSAL_COMMON,     /* too many with the same shape of program and types of outputs */
-    AZR_REFUSAL_CONSTANT,   /* another input gives the same output */
-    AZR_REFUSAL_UNCHANGED,  /* gives back an argument as it is */
-    AZR_REFUSAL_ALL_RIGHT,  /* all samples solved it */
-    AZR_REFUSAL_NONE_RIGHT, /* no sample solved it */
+    AZR_REFUSAL_REPEATED,     /* the same question is in its ring, or came before in this batch */
+    AZR_REFUSAL_KNOWN,        /* too many with the same normalised program and the same arguments */
+    AZR_REFUSAL_COMMON,       /* too many with the same shape of program and types of outputs */
+    AZR_REFUSAL_CONSTANT,     /* another input gives the same output */
+    AZR_REFUSAL_UNCHANGED,    /* gives back an argument as it is */
+    AZR_REFUSAL_ADDS_NOTHING, /* gives back what a function it was given returns */
+    AZR_REFUSAL_ALL_RIGHT,    /* all samples solved it */
+    AZR_REFUSAL_NONE_RIGHT,   /* no sample solved it */
     AZR_N_REFUSALS
 } azr_refusal;
 const char *azr_refusal_name(azr_refusal refusal);     /* "repeated", ... */
@@ -129,6 +130,11 @@ azr_status azr_buffer_draw_from(azr_buffer *buffer, azr_kind kind, const azr_dra
 azr_status azr_buffer_draw_program(azr_buffer *buffer, azr_draw_weight weight,
                                    const azr_rng_key *key, azr_stored_task *out_task,
                                    bool *out_found, azr_error *error);
+/* The same for n programs (all, when fewer are there) that can be parts of others
+ * (azr_program_as_part), without replacement. out_tasks: caller's array of n. */
+azr_status azr_buffer_draw_parts(azr_buffer *buffer, azr_draw_weight weight, const azr_rng_key *key,
+                                 size_t n, azr_stored_task *out_tasks, size_t *out_n,
+                                 azr_error *error);
 
 /* One sampled completion with its verdict, for people to read later. */
 typedef struct azr_attempt {

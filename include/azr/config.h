@@ -96,7 +96,14 @@ typedef struct azr_config {
     int64_t seed_tasks;     /* 64: triplets to make before step 1; the induction store gets
                                     as many tries */
     int64_t seed_rounds;    /* 20: rollout rounds after which seeding makes do with what is there */
-    int64_t references;     /* 6 (K) */
+    double composite_chance;      /* 0 = off: of a proposer prompt that gives functions to call */
+    int64_t composite_start_step; /* 1 */
+    int64_t composite_min, composite_max; /* 1 1: functions that it gives */
+    int64_t composite_max_from, composite_max_every, composite_max_last; /* 1 0 = off 3 */
+    int64_t composite_chance_from, composite_chance_every;               /* 1 0 = off */
+    double composite_chance_by, composite_chance_last;                   /* 0.01 0.8 */
+    bool composite_own_code; /* true: given functions are left out of intrinsic rewards */
+    int64_t references;      /* 6 (K) */
     azr_reference_sampling reference_sampling; /* uniform */
     azr_solver_mix solver_mix;                 /* new */
     int64_t window;                            /* 1: steps that max_new and half_new call new */

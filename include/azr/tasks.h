@@ -96,6 +96,10 @@ typedef struct azr_proposal_request {
     const char *program; /* induction: the program to find inputs for; else NULL */
     size_t n_inputs;     /* induction: how many calls are wanted */
     unsigned banned;     /* error: keywords that the program may not use */
+    /* Not induction: programs with a function g_<k> each (azr_program_as_part) that f must call;
+     * they become part of its program. */
+    char *const *parts;
+    size_t n_parts;
 } azr_proposal_request;
 
 /* Appends the prompt's text. */
@@ -110,16 +114,17 @@ typedef enum azr_verdict {
     AZR_VERDICT_VALID,   /* proposal: a task */
     AZR_VERDICT_CORRECT, /* answer */
     AZR_VERDICT_WRONG,
-    AZR_VERDICT_NO_CALL,     /* proposer: no line >>> f(...) */
-    AZR_VERDICT_NO_PROGRAM,  /* no function f */
-    AZR_VERDICT_NO_MESSAGE,  /* induction proposer: no hint */
-    AZR_VERDICT_FEW_INPUTS,  /* induction proposer: fewer than wanted */
-    AZR_VERDICT_NO_ANSWER,   /* solver: nothing that can be an answer */
-    AZR_VERDICT_BAD_LITERAL, /* arguments or answer are no literals */
-    AZR_VERDICT_BAD_TEXT,    /* control characters, or no UTF-8 */
-    AZR_VERDICT_FORBIDDEN,   /* a module or keyword that tasks may not use */
-    AZR_VERDICT_TOO_LONG,    /* program, argument or result over its limit */
-    AZR_VERDICT_FAILED,      /* the run raised, crashed or ran out of something: run status says */
+    AZR_VERDICT_NO_CALL,      /* proposer: no line >>> f(...) */
+    AZR_VERDICT_NO_PROGRAM,   /* no function f */
+    AZR_VERDICT_NO_MESSAGE,   /* induction proposer: no hint */
+    AZR_VERDICT_FEW_INPUTS,   /* induction proposer: fewer than wanted */
+    AZR_VERDICT_NO_ANSWER,    /* solver: nothing that can be an answer */
+    AZR_VERDICT_BAD_LITERAL,  /* arguments or answer are no literals */
+    AZR_VERDICT_BAD_TEXT,     /* control characters, or no UTF-8 */
+    AZR_VERDICT_NOT_COMPOSED, /* what was given is not called, or is defined anew */
+    AZR_VERDICT_FORBIDDEN,    /* a module or keyword that tasks may not use */
+    AZR_VERDICT_TOO_LONG,     /* program, argument or result over its limit */
+    AZR_VERDICT_FAILED,       /* the run raised, crashed or ran out of something: run status says */
     AZR_VERDICT_NONDETERMINISTIC,
     AZR_VERDICT_NOT_LITERAL, /* result is no plain value */
     AZR_VERDICT_INTERNAL,    /* the sandbox failed: never rewarded, the step stops */

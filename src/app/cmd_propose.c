@@ -3,6 +3,8 @@
 #include "app/engine.h"
 #include "app/task_file.h"
 
+#include "azr/program.h"
+
 #include "base/check.h"
 #include "base/memory.h"
 
@@ -34,11 +36,31 @@ typedef struct proposing {
     azr_task identity, program_task;
     const azr_task **references;
     azr_proposal_request request;
+    char **parts; /* functions to call, of --from */
     azr_strbuf prompt;
     attempt *attempts; /* by sample */
     azr_status status; /* of submitting, while others still decode */
     azr_error error;
 } proposing;
+
+/* With composite_chance: functions of the newest triplets of --from, at most composite_max. */
+static void prepare_parts(proposing *p)
+{
+    const azr_config *config = &p->options->settings.config;
+    size_t n_wanted = p->options->kind == AZR_KIND_INDUCTION || config->composite_chance <= 0.0
+                          ? 0
+                          : (size_t)config->composite_max;
+    p->parts = azr_alloc(n_wanted, sizeof *p->parts);
+    p->request.parts = p->parts;
+    for (size_t i = p->list.n; i-- > 0 && p->request.n_parts < n_wanted;) {
+        const azr_task *task = &p->list.tasks[i];
+        azr_strbuf part = {0};
+        if ((task->kind == AZR_KIND_DEDUCTION || task->kind == AZR_KIND_ABDUCTION) &&
+            azr_program_as_part(task->program, p->request.n_parts, &part))
+            p->parts[p->request.n_parts++] = azr_strbuf_steal(&part);
+        azr_strbuf_deinit(&part);
+    }
+}
 
 /* What the proposer is shown: tasks of --from, the newest last, else the identity. An induction
  * proposer is shown induction tasks and a program: the last triplet of --from, else the identity.
@@ -74,6 +96,7 @@ static azr_status prepare(proposing *p, azr_error *error)
     size_t n_shown = (size_t)config->references < n ? (size_t)config->references : n;
     p->request.references = p->references + (n - n_shown);
     p->request.n_references = n_shown;
+    prepare_parts(p);
     azr_template_propose(p->template, &p->request, &p->prompt);
     return AZR_OK;
 }
@@ -210,6 +233,9 @@ static azr_status work(const propose_options *options, azr_error *error)
         azr_proposal_deinit(&p.attempts[i].proposal);
     azr_free(p.attempts);
     azr_free(p.references);
+    for (size_t i = 0; i < p.request.n_parts; i++)
+        azr_free(p.parts[i]);
+    azr_free(p.parts);
     azr_strbuf_deinit(&p.prompt);
     azr_task_deinit(&p.identity);
     azr_task_deinit(&p.program_task);

@@ -201,6 +201,10 @@ static void print_head(const run_summary *run)
     printf("  gate                    %s%s%s%s\n", config->novelty ? " novelty" : "",
            config->refuse_repeated ? " repeats" : "", config->interest ? " interest" : "",
            config->novelty || config->refuse_repeated || config->interest ? "" : " off");
+    if (config->composite_chance > 0.0 || config->composite_chance_every > 0)
+        printf("  composite functions      chance %g, %lld to %lld, from step %lld\n",
+               config->composite_chance, (long long)config->composite_min,
+               (long long)config->composite_max, (long long)config->composite_start_step);
     print_tasks(run);
     if (run->checkpoint != NULL)
         printf("  newest checkpoint        %s (step %" PRId64 ")\n", run->checkpoint,
@@ -220,6 +224,7 @@ static void print_screen(const run_summary *run)
     print_groups(run, AZR_ROLE_SOLVER, "accuracy", "solved");
     print_curve(series, "share of new shapes", "novelty/share_new_shapes", 0.0, 1.0);
     print_curve(series, "tasks stored in a step", "proposer/stored", 0.0, 0.0);
+    print_curve(series, "composite tasks", "composite/valid", 0.0, 0.0);
     print_curve(series, "groups without signal", "groups_without_signal", 0.0, 1.0);
     print_curve(series, "entropy", "actor/entropy", 0.0, 0.0);
     print_curve(series, "gradient norm", "actor/grad_norm", 0.0, 0.0);

@@ -19,6 +19,8 @@ typedef enum azr_rng_purpose {
     AZR_RNG_MINI_BATCHES, /* order of a step's prompts when it takes several updates */
     AZR_RNG_BOOTSTRAP,    /* items of a resampled evaluation */
     AZR_RNG_EVALUATION,   /* a token of an evaluation */
+    AZR_RNG_COMPOSITES,   /* whether a proposer is given functions to call, and how many */
+    AZR_RNG_PARTS,        /* which ones */
 } azr_rng_purpose;
 
 /* A position in the random numbers of one run. */

@@ -148,8 +148,9 @@ static int compare_ids(const void *a, const void *b)
     return x->id < y->id ? -1 : x->id > y->id;
 }
 
-/* Rows of triplets, each program once, by its newest row, in order of ids. */
-static azr_buffer_known *list_programs(const azr_buffer *buffer, size_t *out_n)
+/* Rows of triplets, each program once, by its newest row, in order of ids. only_parts: programs
+ * that can be parts of others. */
+static azr_buffer_known *list_programs(const azr_buffer *buffer, bool only_parts, size_t *out_n)
 {
     const azr_buffer_known *deductions, *abductions;
     size_t n_deductions = azr_buffer__drawable(buffer, AZR_KIND_DEDUCTION, &deductions);
@@ -163,7 +164,8 @@ static azr_buffer_known *list_programs(const azr_buffer *buffer, size_t *out_n)
     if (n_all > 0)
         qsort(all, n_all, sizeof *all, compare_programs);
     for (size_t i = 0; i < n_all; i++)
-        if (i + 1 == n_all || all[i + 1].program != all[i].program)
+        if ((i + 1 == n_all || all[i + 1].program != all[i].program) &&
+            (all[i].part || !only_parts))
             all[n++] = all[i];
     if (n > 0)
         qsort(all, n, sizeof *all, compare_ids);
@@ -171,24 +173,47 @@ static azr_buffer_known *list_programs(const azr_buffer *buffer, size_t *out_n)
     return all;
 }
 
+static azr_status draw_programs(azr_buffer *buffer, bool only_parts, azr_draw_weight weight,
+                                const azr_rng_key *key, size_t n, azr_stored_task *out_tasks,
+                                size_t *out_n, azr_error *error)
+{
+    *out_n = 0;
+    azr_status status = azr_buffer__know_rows(buffer, error);
+    if (status != AZR_OK)
+        return status;
+    size_t n_programs = 0;
+    const azr_draw_from from = {.weight = weight};
+    azr_buffer_known *programs = list_programs(buffer, only_parts, &n_programs);
+    candidates c;
+    candidates_init(&c, programs, n_programs, &from);
+    azr_free(programs);
+    for (size_t i = 0; status == AZR_OK && i < n && i < c.n; i++) {
+        int64_t id = draw_one(&c, &from, key, (uint32_t)i);
+        status = azr_buffer__get_task(buffer, id, &out_tasks[i], error);
+        *out_n += status == AZR_OK;
+    }
+    candidates_deinit(&c);
+    if (status != AZR_OK) {
+        for (size_t i = 0; i < *out_n; i++)
+            azr_stored_task_deinit(&out_tasks[i]);
+        *out_n = 0;
+    }
+    return status;
+}
+
 azr_status azr_buffer_draw_program(azr_buffer *buffer, azr_draw_weight weight,
                                    const azr_rng_key *key, azr_stored_task *out_task,
                                    bool *out_found, azr_error *error)
 {
-    *out_found = false;
-    azr_status status = azr_buffer__know_rows(buffer, error);
-    if (status != AZR_OK)
-        return status;
     size_t n = 0;
-    const azr_draw_from from = {.weight = weight};
-    azr_buffer_known *programs = list_programs(buffer, &n);
-    candidates c;
-    candidates_init(&c, programs, n, &from);
-    azr_free(programs);
-    if (c.n > 0) {
-        status = azr_buffer__get_task(buffer, draw_one(&c, &from, key, 0), out_task, error);
-        *out_found = status == AZR_OK;
-    }
-    candidates_deinit(&c);
+    azr_status status = draw_programs(buffer, false, weight, key, 1, out_task, &n, error);
+    *out_found = n == 1;
     return status;
+}
+
+azr_status azr_buffer_draw_parts(azr_buffer *buffer, azr_draw_weight weight, const azr_rng_key *key,
+                                 size_t n, azr_stored_task *out_tasks, size_t *out_n,
+                                 azr_error *error)
+{
+    return draw_programs(buffer, true, weight, key, n, out_tasks, out_n, error);
 }

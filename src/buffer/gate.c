@@ -16,6 +16,7 @@ static const refusal_row refusals[AZR_N_REFUSALS] = {
     [AZR_REFUSAL_COMMON] = {"common", "there are enough programs of this shape"},
     [AZR_REFUSAL_CONSTANT] = {"constant", "other inputs give the same output"},
     [AZR_REFUSAL_UNCHANGED] = {"unchanged", "it gives back what it was given"},
+    [AZR_REFUSAL_ADDS_NOTHING] = {"adds_nothing", "it only calls a function that it was given"},
     [AZR_REFUSAL_ALL_RIGHT] = {"all_right", "every sample solved it"},
     [AZR_REFUSAL_NONE_RIGHT] = {"none_right", "no sample solved it"},
 };

@@ -1,6 +1,8 @@
 /* store.c: run.db as a file: opening, statements, transactions, errors in words. */
 #include "buffer/store.h"
 
+#include "azr/program.h"
+
 #include "buffer/schema.h"
 
 #include "base/check.h"
@@ -399,7 +401,8 @@ void azr_buffer__append(azr_buffer *buffer, const azr_stored_task *stored, int64
                               .program = azr_buffer__hash_program(stored->task.program),
                               .success = stored->n_attempts > 0 ? (double)stored->n_correct /
                                                                       (double)stored->n_attempts
-                                                                : -1.0};
+                                                                : -1.0,
+                              .part = azr_program_as_part(stored->task.program, 0, NULL)};
     /* Who only reads admits nothing. */
     if (!buffer->read_only)
         row->trace = azr_buffer__trace(&stored->task);

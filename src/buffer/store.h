@@ -14,6 +14,7 @@ typedef struct azr_buffer_known {
     uint64_t program; /* azr_buffer__hash_program */
     azr_trace trace;
     double success; /* share of right answers; -1: nobody tried */
+    bool part;      /* its program can be part of another */
 } azr_buffer_known;
 
 /* The rows of one kind in ascending order of ids: those in the ring, and for a while those that

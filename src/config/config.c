@@ -304,6 +304,10 @@ azr_status azr_config_validate(const azr_config *config, azr_error *error)
                              "proposals_per_prompt (%lld) must not be above batch_size (%lld)",
                              (long long)config->proposals_per_prompt,
                              (long long)config->batch_size);
+    if (config->composite_min > config->composite_max)
+        return azr_error_set(error, AZR_ERROR_INPUT,
+                             "composite_min (%lld) must not be above composite_max (%lld)",
+                             (long long)config->composite_min, (long long)config->composite_max);
     azr_status learning = check_learning(config, error);
     if (learning != AZR_OK)
         return learning;

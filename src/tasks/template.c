@@ -4,6 +4,8 @@
 #include "tasks/exception_name.h"
 #include "tasks/text.h"
 
+#include "azr/program.h"
+
 #include "base/check.h"
 #include "base/memory.h"
 
@@ -32,6 +34,7 @@ void azr_template_propose(const azr_template *template, const azr_proposal_reque
                           azr_strbuf *out)
 {
     AZR_CHECK((request->kind == AZR_KIND_INDUCTION) == (request->program != NULL));
+    AZR_CHECK(request->kind != AZR_KIND_INDUCTION || request->n_parts == 0);
     template->propose(request, out);
 }
 
@@ -55,6 +58,23 @@ static bool read_completion(const azr_template *template, azr_role role, azr_kin
     return azr_tasks__is_text(*completion);
 }
 
+/* Puts the given functions before the program that must call them. */
+static void compose(const azr_proposal_request *request, azr_proposal *proposal)
+{
+    if (request->n_parts == 0 || proposal->verdict != AZR_VERDICT_VALID)
+        return;
+    if (!azr_program_uses_parts(proposal->program, request->n_parts)) {
+        proposal->verdict = AZR_VERDICT_NOT_COMPOSED;
+        return;
+    }
+    azr_strbuf whole = {0};
+    for (size_t i = 0; i < request->n_parts; i++)
+        azr_strbuf_puts(&whole, request->parts[i]);
+    azr_strbuf_puts(&whole, proposal->program);
+    azr_free(proposal->program);
+    azr_tasks__set_program(proposal, azr_strbuf_steal(&whole));
+}
+
 void azr_template_parse_proposal(const azr_template *template, const azr_proposal_request *request,
                                  const char *completion, size_t size, azr_proposal *out_proposal)
 {
@@ -67,6 +87,7 @@ void azr_template_parse_proposal(const azr_template *template, const azr_proposa
     if (request->kind == AZR_KIND_ERROR && out_proposal->verdict == AZR_VERDICT_VALID &&
         azr_tasks__uses_keywords(out_proposal->program, request->banned))
         out_proposal->verdict = AZR_VERDICT_FORBIDDEN;
+    compose(request, out_proposal);
 }
 
 void azr_template_parse_answer(const azr_template *template, const azr_task *task,

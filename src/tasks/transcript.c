@@ -71,6 +71,18 @@ static void propose_triplet(const azr_proposal_request *request, azr_strbuf *out
         put_call(request->references[i], 0, out);
         azr_strbuf_puts(out, "\n");
     }
+    for (size_t i = 0; i < request->n_parts; i++)
+        put_session(request->parts[i], out);
+    if (request->n_parts > 0)
+        azr_strbuf_puts(out, ">>> # The next function works with what");
+    for (size_t i = 0; i < request->n_parts; i++)
+        azr_strbuf_printf(out, "%s g_%zu",
+                          i == 0                     ? ""
+                          : i + 1 < request->n_parts ? ","
+                                                     : " and",
+                          i);
+    if (request->n_parts > 0)
+        azr_strbuf_printf(out, " give%s, and does more.\n", request->n_parts == 1 ? "s" : "");
     azr_strbuf_printf(out, ">>> %s", program_start);
 }
 

@@ -2,6 +2,8 @@
  * order of the proposals, so that a resumed run admits the same. */
 #include "train/trainer.h"
 
+#include "azr/program.h"
+
 #include "base/memory.h"
 
 #include <string.h>
@@ -175,6 +177,9 @@ static azr_status check_interest(azr_trainer *trainer, azr_proposals *proposals,
     probe *probes = azr_alloc(proposals->n_tries, sizeof *probes);
     for (size_t i = 0; status == AZR_OK && i < proposals->n_tries; i++) {
         azr_proposal_try *try = &proposals->tries[i];
+        if (azr_train__admitted(try) && proposals->prompts[try->prompt].request.n_parts > 0 &&
+            azr_program_adds_nothing(try->task.program))
+            try->refusal = AZR_REFUSAL_ADDS_NOTHING;
         if (azr_train__admitted(try) && try->task.kind == AZR_KIND_INDUCTION)
             try->refusal = interest_of_pairs(&try->task);
         else if (azr_train__admitted(try))
@@ -182,6 +187,8 @@ static azr_status check_interest(azr_trainer *trainer, azr_proposals *proposals,
     }
     for (size_t i = 0; status == AZR_OK && i < proposals->n_tries; i++) {
         azr_proposal_try *try = &proposals->tries[i];
+        if (!azr_train__admitted(try))
+            continue;
         status = try->task.kind == AZR_KIND_ERROR
                      ? probe_error_end(trainer, &try->task, &probes[i], &try->refusal, error)
                      : probe_end(trainer, &probes[i], &try->refusal, error);

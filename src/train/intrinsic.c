@@ -49,32 +49,46 @@ static azr_status analyse(azr_trainer *trainer, const azr_proposals *proposals,
     size_t n = 0, capacity = proposals->n_tries;
     for (size_t i = 0; i < proposals->n_prompts; i++)
         capacity += proposals->prompts[i].request.n_references;
-    const char **programs = azr_alloc(capacity, sizeof *programs);
+    char **programs = azr_alloc(capacity, sizeof *programs);
     for (size_t i = 0; i < proposals->n_tries; i++) {
         const azr_proposal_try *try = &proposals->tries[i];
         if (try->verdict == AZR_VERDICT_VALID && needs_shapes(&trainer->config, try->task.kind))
-            programs[n++] = try->task.program;
+            programs[n++] = azr_train__rated_text(&trainer->config, try->task.program);
     }
     for (size_t i = 0; n > 0 && i < proposals->n_prompts; i++) {
         const azr_proposal_request *request = &proposals->prompts[i].request;
         for (size_t j = 0; j < request->n_references; j++)
             if (azr_train__has_intrinsic(&trainer->config, request->kind,
                                          AZR_INTRINSIC_EDIT_DISTANCE))
-                programs[n++] = request->references[j]->program;
+                programs[n++] =
+                    azr_train__rated_text(&trainer->config, request->references[j]->program);
     }
     AZR_CHECK(n <= capacity);
-    azr_status status = azr_analysis_run(analysis, trainer->executor, programs, n, error);
+    azr_status status =
+        azr_analysis_run(analysis, trainer->executor, (const char *const *)programs, n, error);
+    for (size_t i = 0; i < n; i++)
+        azr_free(programs[i]);
     azr_free(programs);
     return status;
 }
 
-static double mean_distance(const azr_analysis *analysis, const azr_program_shape *shape,
-                            const azr_proposal_request *request)
+/* NULL when nobody asked for it. */
+static const azr_program_shape *shape_of(const azr_config *config, const azr_analysis *analysis,
+                                         const char *program)
+{
+    char *text = azr_train__rated_text(config, program);
+    const azr_program_shape *shape = azr_analysis_find(analysis, text);
+    azr_free(text);
+    return shape;
+}
+
+static double mean_distance(const azr_config *config, const azr_analysis *analysis,
+                            const azr_program_shape *shape, const azr_proposal_request *request)
 {
     double sum = 0.0;
     for (size_t i = 0; i < request->n_references; i++) {
         const azr_program_shape *other =
-            azr_analysis_find(analysis, request->references[i]->program);
+            shape_of(config, analysis, request->references[i]->program);
         AZR_CHECK(other != NULL);
         sum += azr_shape_distance(shape, other);
     }
@@ -96,14 +110,14 @@ static void measure(const azr_trainer *trainer, const azr_analysis *analysis,
 {
     const azr_config *config = &trainer->config;
     const azr_task *task = &try->task;
-    const azr_program_shape *shape = azr_analysis_find(analysis, task->program);
+    const azr_program_shape *shape = shape_of(config, analysis, task->program);
     double *values = try->intrinsic;
     if (shape != NULL) {
         values[AZR_INTRINSIC_COMPLEXITY] = shape->cognitive / 15.0;
         values[AZR_INTRINSIC_HALSTEAD] = azr_shape_halstead(shape);
     }
     if (shape != NULL && azr_train__has_intrinsic(config, task->kind, AZR_INTRINSIC_EDIT_DISTANCE))
-        values[AZR_INTRINSIC_EDIT_DISTANCE] = mean_distance(analysis, shape, request);
+        values[AZR_INTRINSIC_EDIT_DISTANCE] = mean_distance(config, analysis, shape, request);
     /* The answer is what a solver is asked for. */
     bool input = task->kind == AZR_KIND_ABDUCTION;
     const azr_answer_counts *answers = input                          ? &trainer->inputs

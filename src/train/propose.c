@@ -22,6 +22,9 @@ static void prompt_deinit(azr_proposer_prompt *prompt)
         azr_stored_task_deinit(&prompt->shown[i]);
     azr_free(prompt->shown);
     azr_free(prompt->references);
+    for (size_t i = 0; i < prompt->n_parts; i++)
+        azr_free(prompt->parts[i]);
+    azr_free(prompt->parts);
     azr_free(prompt->text);
     azr_free(prompt->tokens);
     *prompt = (azr_proposer_prompt){0};
@@ -61,7 +64,8 @@ static azr_status draw_references(azr_trainer *trainer, const azr_rng_key *key,
     return status;
 }
 
-/* Writes the prompt; shows fewer references until it fits. False when it cannot fit. */
+/* Writes the prompt; shows fewer references, then no functions, until it fits. False when it cannot
+ * fit. */
 static azr_status write_prompt(azr_trainer *trainer, azr_proposer_prompt *prompt, bool *out_fits,
                                azr_error *error)
 {
@@ -77,9 +81,13 @@ static azr_status write_prompt(azr_trainer *trainer, azr_proposer_prompt *prompt
         status =
             azr_train__encode(trainer, prompt->text, &prompt->tokens, &prompt->n_tokens, error);
         *out_fits = (int64_t)prompt->n_tokens <= trainer->config.max_prompt_tokens;
-        if (*out_fits || prompt->request.n_references == 0)
+        azr_proposal_request *request = &prompt->request;
+        if (*out_fits || (request->n_references == 0 && request->n_parts == 0))
             break;
-        prompt->request.n_references--;
+        if (request->n_references > 0)
+            request->n_references--;
+        else
+            request->n_parts = 0;
     }
     return status;
 }
@@ -107,6 +115,8 @@ static azr_status make_prompts(azr_trainer *trainer, const azr_propose_plan *pla
                             .banned = azr_keywords_parse(trainer->config.error_banned)}};
             bool fits = false;
             status = draw_references(trainer, &key, prompt, error);
+            if (status == AZR_OK)
+                status = azr_train__draw_parts(trainer, &key, prompt, error);
             bool usable = kind != AZR_KIND_INDUCTION || prompt->request.program != NULL;
             if (status == AZR_OK && usable)
                 status = write_prompt(trainer, prompt, &fits, error);

@@ -24,7 +24,8 @@ static void report_gate(azr_metrics *metrics, const azr_proposals *proposals)
         if (try->verdict != AZR_VERDICT_VALID)
             continue;
         refusals[try->refusal]++;
-        if (try->refusal == AZR_REFUSAL_CONSTANT || try->refusal == AZR_REFUSAL_UNCHANGED)
+        if (try->refusal == AZR_REFUSAL_CONSTANT || try->refusal == AZR_REFUSAL_UNCHANGED ||
+            try->refusal == AZR_REFUSAL_ADDS_NOTHING)
             continue; /* the gate did not look further */
         n_seen++;
         n_repeated += try->commonness.repeated;
@@ -45,11 +46,12 @@ static void report_gate(azr_metrics *metrics, const azr_proposals *proposals)
                             azr_refusal_name((azr_refusal)refusal));
 }
 
-void azr_report_step(azr_trainer *trainer, const azr_proposals *proposals,
+void azr_report_step(azr_trainer *trainer, int64_t step, const azr_proposals *proposals,
                      const azr_solutions *solutions)
 {
     azr_report_groups(trainer, proposals, solutions);
     report_gate(&trainer->metrics, proposals);
+    azr_train__report_composites(trainer, step, proposals);
     report_runs(trainer);
 }
 

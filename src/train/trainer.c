@@ -250,7 +250,7 @@ static azr_status store_step(azr_trainer *trainer, int64_t step, azr_proposals *
     status = azr_train__store_proposals(trainer, step, "propose", proposals, error);
     if (status == AZR_OK)
         status = azr_train__store_solutions(trainer, step, solutions, error);
-    azr_report_step(trainer, proposals, solutions);
+    azr_report_step(trainer, step, proposals, solutions);
     double seconds = azr_clock_seconds() - started;
     azr_metrics_add(&trainer->metrics, seconds, "timing_s/step");
     azr_metrics_add(&trainer->metrics, (double)trainer->n_tokens / seconds, "tokens_per_s/step");

@@ -83,6 +83,8 @@ typedef struct azr_proposer_prompt {
     azr_stored_task *shown; /* references, then the program's task */
     size_t n_shown;
     const azr_task **references;
+    char **parts; /* functions to call, request.parts */
+    size_t n_parts;
     char *text;
     int32_t *tokens;
     size_t n_tokens, n_samples;
@@ -141,6 +143,21 @@ typedef struct azr_proposals {
 azr_status azr_train__propose(azr_trainer *trainer, const azr_propose_plan *plan,
                               azr_proposals *out_proposals, azr_error *error);
 void azr_proposals_deinit(azr_proposals *proposals);
+
+/* --- composites: functions that a proposer is given to call ----------------------------------- */
+
+/* The options with that name as they are in a step: they may grow. */
+double azr_train__composite_chance(const azr_config *config, int64_t step);
+int64_t azr_train__composite_max(const azr_config *config, int64_t step);
+/* Draws whether a prompt gives functions, how many, and which; sets its parts. key: purpose aside.
+ */
+azr_status azr_train__draw_parts(azr_trainer *trainer, const azr_rng_key *key,
+                                 azr_proposer_prompt *prompt, azr_error *error);
+/* What the intrinsic rewards look at of a program; azr_free. */
+char *azr_train__rated_text(const azr_config *config, const char *program);
+/* Chance and greatest number of the step, and what became of its composites; nothing when off. */
+void azr_train__report_composites(azr_trainer *trainer, int64_t step,
+                                  const azr_proposals *proposals);
 
 /* --- admit ------------------------------------------------------------------------------------ */
 

@@ -558,9 +558,51 @@ static void test_many_rows(void **state)
     azr_buffer_close(buffer);
 }
 
+/* Only programs that others can be made of, each once, whichever kind has it. */
+static void test_parts(void **state)
+{
+    (void)state;
+    azr_buffer *buffer = open_memory();
+    static const struct {
+        azr_kind kind;
+        const char *program;
+    } rows[] = {
+        {AZR_KIND_DEDUCTION, "def f(a):\n    return a + 1\n"},                             /* 1 */
+        {AZR_KIND_ABDUCTION, "def f(a):\n    return a + 1\n"},                             /* 2 */
+        {AZR_KIND_DEDUCTION, "def g_0(a):\n    return a\ndef f(a):\n    return g_0(a)\n"}, /* 3 */
+        {AZR_KIND_ABDUCTION, "x = 1\ndef f(a):\n    return x\n"},                          /* 4 */
+        {AZR_KIND_ABDUCTION, "def f(a):\n    return a * 2\n"},                             /* 5 */
+        {AZR_KIND_ERROR, "def f(a):\n    return a[9]\n"},                                  /* 6 */
+        {AZR_KIND_INDUCTION, "def f(a):\n    return a * 3\n"},                             /* 7 */
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        azr_stored_task stored = make(rows[i].kind, 1, 0);
+        azr_free(stored.task.program);
+        stored.task.program = azr_copy_text(rows[i].program, strlen(rows[i].program));
+        assert_int_equal(azr_buffer_add_task(buffer, &stored, 0, &error), AZR_OK);
+        azr_stored_task_deinit(&stored);
+    }
+    azr_rng_key key = {.seed = 9, .purpose = AZR_RNG_PARTS, .step = 1};
+    int first[8] = {0};
+    for (key.sequence = 0; key.sequence < 100; key.sequence++) {
+        azr_stored_task drawn[4];
+        size_t n = 9;
+        assert_int_equal(azr_buffer_draw_parts(buffer, AZR_DRAW_EQUAL, &key, 4, drawn, &n, &error),
+                         AZR_OK);
+        assert_int_equal(n, 2);
+        assert_int_equal(drawn[0].id + drawn[1].id, 2 + 5);
+        first[drawn[0].id]++;
+        for (size_t i = 0; i < n; i++)
+            azr_stored_task_deinit(&drawn[i]);
+    }
+    assert_in_range(first[2], 20, 80);
+    azr_buffer_close(buffer);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_parts),
         cmocka_unit_test(test_rows),
         cmocka_unit_test(test_odd_texts),
         cmocka_unit_test(test_draws),

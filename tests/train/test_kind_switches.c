@@ -1,5 +1,6 @@
 /* test_kind_switches.c: runs with the error kind: off by default, and what it adds when it is on;
  * each test fails when its option is ignored. */
+#include "../support/process.h"
 #include "../support/tiny_run.h"
 
 #include "base/files.h"
@@ -11,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -82,6 +84,15 @@ static void test_error_kind(void **state)
     assert_false(isnan(tiny_run_metric(&tiny, "four", 1, "pred_code_e/critic/advantages/mean")));
     assert_true(tiny_run_metric(&tiny, "four", 1, "types/error_types/total_instances") ==
                 count("four", "SELECT count(*) FROM tasks WHERE kind = 'error' AND step = 0"));
+    char *run = tiny_run_path(&tiny, "four");
+    const char *const info[] = {azr_test_binary(), "info", run, NULL};
+    azr_test_process process = azr_test_process_run(info, NULL);
+    assert_int_equal(process.code, 0);
+    assert_non_null(strstr(process.out, ", error "));
+    assert_non_null(strstr(process.out, "valid, error"));
+    assert_non_null(strstr(process.out, "solved, error"));
+    azr_test_process_deinit(&process);
+    azr_free(run);
 }
 
 /* Alone, too. */

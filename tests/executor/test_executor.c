@@ -2,6 +2,7 @@
  * what is left behind, and servers that are killed while they work. */
 #include "sandbox.h"
 
+#include "../support/process.h"
 #include "base/memory.h"
 
 #include <ctype.h>
@@ -18,24 +19,6 @@
 /* --- processes and descriptors ------------------------------------------------------------------
  */
 
-/* The parent of a process, 0 when it is gone. */
-static pid_t parent_of(pid_t pid)
-{
-    char path[64], text[512] = {0};
-    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
-    FILE *file = fopen(path, "re");
-    if (file == NULL)
-        return 0;
-    size_t n = fread(text, 1, sizeof text - 1, file);
-    fclose(file);
-    text[n] = '\0';
-    const char *behind_name = strrchr(text, ')');
-    int parent = 0;
-    if (behind_name == NULL || sscanf(behind_name, ") %*c %d", &parent) != 1)
-        return 0;
-    return parent;
-}
-
 /* There, and no zombie that its new parent has not buried yet. */
 static bool is_alive(pid_t pid)
 {
@@ -49,23 +32,6 @@ static bool is_alive(pid_t pid)
     text[n] = '\0';
     const char *behind_name = strrchr(text, ')');
     return behind_name != NULL && behind_name[2] != 'Z';
-}
-
-/* Processes below pid, at any depth; the nearest ones first. */
-static size_t descendants(pid_t pid, pid_t *out, size_t max)
-{
-    size_t n = 0, n_done = 0;
-    for (pid_t of = pid; of != 0; of = n_done < n ? out[n_done++] : 0) {
-        DIR *proc = opendir("/proc");
-        assert_non_null(proc);
-        for (struct dirent *entry; (entry = readdir(proc)) != NULL;) {
-            pid_t candidate = (pid_t)strtol(entry->d_name, NULL, 10);
-            if (candidate > 0 && parent_of(candidate) == of && n < max)
-                out[n++] = candidate;
-        }
-        closedir(proc);
-    }
-    return n;
 }
 
 static size_t count_descriptors(void)
@@ -89,11 +55,12 @@ static void nothing_is_left(void **state)
 {
     (void)state;
     pid_t pids[256];
-    size_t n_fds = count_descriptors(), n_before = descendants(getpid(), pids, 256), n_serving = 0;
+    size_t n_fds = count_descriptors(), n_before = azr_test_descendants(getpid(), pids, 256),
+           n_serving = 0;
     for (int round = 0; round < 3; round++) {
         azr_executor *executor = open_engine_at("fork", AZR_EXEC_LEVEL_SECCOMP);
         check_sentinel(executor);
-        size_t n = descendants(getpid(), pids, 256), n_open = count_descriptors();
+        size_t n = azr_test_descendants(getpid(), pids, 256), n_open = count_descriptors();
         if (round == 0)
             n_serving = n;
         assert_int_equal(n, n_serving);
@@ -103,7 +70,7 @@ static void nothing_is_left(void **state)
                 i % 4 == 0);
             azr_exec_reply_deinit(&reply);
         }
-        assert_int_equal(descendants(getpid(), pids, 256), n_serving);
+        assert_int_equal(azr_test_descendants(getpid(), pids, 256), n_serving);
         assert_int_equal(count_descriptors(), n_open);
         /* A run under way and runs in the queue end with the sandbox. */
         const char *input = "";
@@ -117,10 +84,10 @@ static void nothing_is_left(void **state)
         pause_ms(50);
         azr_executor_destroy(executor);
         assert_int_equal(count_descriptors(), n_fds);
-        size_t n_left = descendants(getpid(), pids, 256);
+        size_t n_left = azr_test_descendants(getpid(), pids, 256);
         for (int i = 0; i < 200 && n_left > n_before; i++) {
             pause_ms(10);
-            n_left = descendants(getpid(), pids, 256);
+            n_left = azr_test_descendants(getpid(), pids, 256);
         }
         assert_int_equal(n_left, n_before);
     }
@@ -153,7 +120,7 @@ static void dies_with_its_owner(void **state)
     }
     assert_int_equal(read(ready[0], &byte, 1), 1);
     pid_t pids[256];
-    size_t n = descendants(owner, pids, 256), n_left = n;
+    size_t n = azr_test_descendants(owner, pids, 256), n_left = n;
     assert_true(n >= 4);
     kill(owner, SIGKILL);
     assert_int_equal(waitpid(owner, NULL, 0), owner);
@@ -424,7 +391,7 @@ static void check_kills(const char *engine, unsigned n_kills)
     for (unsigned k = 0; k < n_kills;) {
         for (; n_submitted - n_waited < IN_FLIGHT; n_submitted++)
             tickets[n_submitted % IN_FLIGHT] = submit_square(executor, n_submitted);
-        size_t n = descendants(getpid(), pids, MAX_PIDS);
+        size_t n = azr_test_descendants(getpid(), pids, MAX_PIDS);
         random = random * 6364136223846793005 + 1442695040888963407;
         if (n > 0)
             k += kill(pids[(random >> 33) % n], SIGKILL) == 0;
@@ -462,7 +429,7 @@ static void kills_of_starting_servers(void **state)
     for (int i = 0; i < N; i++)
         tickets[i] = submit_square(executor, i);
     for (int k = 0; k < N_KILLS; k++) {
-        size_t n = descendants(getpid(), pids, 256);
+        size_t n = azr_test_descendants(getpid(), pids, 256);
         for (size_t i = n; i-- > (k % 8 == 0 || n == 0 ? 0 : n - 1);)
             kill(pids[i], SIGKILL);
         pause_ms(1 + k % 7 * 3);
@@ -479,7 +446,7 @@ static void killed_runs_are_internal(void **state)
     (void)state;
     azr_executor *executor = open_sandbox(AZR_EXEC_LEVEL_SECCOMP);
     pid_t before[256], now[256];
-    size_t n_before = descendants(getpid(), before, 256);
+    size_t n_before = azr_test_descendants(getpid(), before, 256);
     const char *input = "";
     azr_exec_job job = {.program = "def f():\n    while True: pass\n",
                         .inputs = &input,
@@ -491,10 +458,10 @@ static void killed_runs_are_internal(void **state)
     /* Kills that come before the program began do not count; when there is nothing to kill for a
      * while the job was given up. */
     for (int n_kills = 0, idle = 0; n_kills < 40 && idle < 400; idle++) {
-        size_t n = descendants(getpid(), now, 256);
+        size_t n = azr_test_descendants(getpid(), now, 256);
         if (n > n_before) {
             pause_ms(30); /* let it begin */
-            n = descendants(getpid(), now, 256);
+            n = azr_test_descendants(getpid(), now, 256);
             kill(now[n - 1], SIGKILL);
             n_kills++;
             idle = 0;

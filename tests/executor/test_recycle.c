@@ -10,10 +10,12 @@
 #include "sandbox.h"
 
 #include "../support/corpus.h"
+#include "base/check.h"
 #include "base/memory.h"
 
 #include <dirent.h>
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -302,6 +304,130 @@ static void nothing_is_registered(void **state)
                   "native.call(218, id([])), native.call(273, id([]), 24), "
                   "native.call(131, id([]), 0), native.call(13, 11, id([]), 0, 8)]\n",
            "[-1, -1, -1, -1, -1]");
+}
+
+/* The worker's mappings and limits, as the kernel tells them. */
+static char *kernel_view(pid_t pid)
+{
+    static const char *const files[] = {"maps", "limits", "timers", "timerslack_ns"};
+    azr_strbuf text = {0};
+    for (size_t i = 0; i < AZR_COUNT(files); i++) {
+        char path[64], bytes[4096];
+        snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, files[i]);
+        FILE *file = fopen(path, "re"); /* some need rights that not every user has */
+        for (size_t n; file != NULL && (n = fread(bytes, 1, sizeof bytes, file)) > 0;)
+            azr_strbuf_append(&text, bytes, n);
+        if (file != NULL)
+            fclose(file);
+    }
+    cpu_set_t cores;
+    if (sched_getaffinity(pid, sizeof cores, &cores) == 0)
+        azr_strbuf_append(&text, (const char *)&cores, sizeof cores);
+    return azr_strbuf_steal(&text);
+}
+
+/* What a process can change that is no memory, of itself, of the keeper (2, its parent) or of the
+ * mappings it shares with it: none of it is to be had. */
+static void no_call_changes_what_lasts(void **state)
+{
+    azr_exec__worker *w = *state;
+    static const char *const calls[] = {
+        "SYS_prlimit64: 302, p, 7, 0, s",
+        "SYS_setrlimit: 160, 7, s",
+        "SYS_sched_setaffinity: 203, p, 8, s",
+        "SYS_sched_setparam: 142, p, s",
+        "SYS_sched_setscheduler: 144, p, 0, s",
+        "SYS_sched_setattr: 314, p, s",
+        "SYS_setpriority: 141, 0, p, 19",
+        "SYS_ioprio_set: 251, 1, p, 0",
+        "SYS_kill: 62, p, 9",
+        "SYS_tgkill: 234, p, p, 9",
+        "SYS_tkill: 200, p, 9",
+        "SYS_rt_sigqueueinfo: 129, p, 9, s",
+        "SYS_pidfd_open: 434, p, 0",
+        "SYS_pidfd_send_signal: 424, 0, 9",
+        "SYS_process_madvise: 440, 0, s, 1, 4",
+        "SYS_process_mrelease: 448, 0",
+        "SYS_kcmp: 312, p, p, 0",
+        "SYS_migrate_pages: 256, p",
+        "SYS_move_pages: 279, p, 1, s",
+        "SYS_mbind: 237, s, 4096, 1",
+        "SYS_set_mempolicy: 238, 1",
+        "SYS_set_mempolicy_home_node: 450, s, 4096",
+        "SYS_mlock: 149, s, 4096",
+        "SYS_mlock2: 325, s, 4096",
+        "SYS_mlockall: 151, 3",
+        "SYS_remap_file_pages: 216, s, 4096",
+        "SYS_pkey_alloc: 330",
+        "SYS_pkey_mprotect: 329, s, 4096, 1",
+        "SYS_mseal: 462, s, 4096",
+        "SYS_membarrier: 324, 16",
+        "SYS_io_setup: 206, 8, s",
+        "SYS_map_shadow_stack: 453, 0, 4096",
+        "SYS_arch_prctl: 158, 0x1002, s",
+        "SYS_arch_prctl cpuid: 158, 0x1012, 0",
+        "SYS_prctl dumpable: 157, 4, 1",
+        "SYS_prctl name: 157, 15, s",
+        "SYS_prctl mm: 157, 35, 1, s",
+        "SYS_prctl thp: 157, 41, 1",
+        "SYS_prctl vma: 157, 0x53564d41, 0, s",
+        "SYS_prctl tsc: 157, 26, 2",
+        "SYS_prctl subreaper: 157, 36, 1",
+        "SYS_seccomp: 317, 1, 1, s",
+        "SYS_personality: 135, 0x400000",
+        "SYS_umask: 95, 0",
+        "SYS_setpgid: 109, p, p",
+        "SYS_setsid: 112",
+        "SYS_setuid: 105, 0",
+        "SYS_capset: 126, s, s",
+        "SYS_timer_create: 222, 0, 0, s",
+        "SYS_timer_delete: 226, 0",
+        "SYS_setitimer: 38, 0, s, 0",
+        "SYS_alarm: 37, 1",
+        "SYS_timerfd_create: 283, 0",
+        "SYS_eventfd2: 290",
+        "SYS_memfd_create: 319, s",
+        "SYS_socketpair: 53, 1, 1, 0, s",
+        "SYS_shmget: 29, 0, 4096, 0o1777",
+        "SYS_semget: 64, 0, 1, 0o1777",
+        "SYS_msgget: 68, 0, 0o1777",
+        "SYS_mq_open: 240, s, 64",
+        "SYS_openat: 257, -100, s",
+        "SYS_dup2: 33, 0, 1",
+        "SYS_close: 3, 0",
+        "SYS_fcntl: 72, 0, 3",
+        "SYS_ioctl: 16, 0, 0x5401",
+        "SYS_pipe2: 293, s",
+        "SYS_inotify_init1: 294",
+        "SYS_landlock_restrict_self: 446, 0",
+        "SYS_nanosleep: 35, s, 0",
+        "SYS_getpid: 39",
+    };
+    /* The worse ones end the process. */
+    static const int fatal[] = {59,  322, 101, 310, 311, 321, 298,
+                                323, 425, 165, 272, 308, 155, 250};
+    char *before = kernel_view(w->keeper_pid);
+    azr_strbuf program = {0};
+    azr_strbuf_puts(&program, NATIVE "def f():\n    p, s = 2, id([]) & ~4095\n    return [");
+    for (size_t i = 0; i < AZR_COUNT(calls); i++)
+        azr_strbuf_printf(&program, "native.call(%s), ", strrchr(calls[i], ':') + 1);
+    azr_strbuf_puts(&program, "]\n");
+    azr_strbuf refused = {0};
+    for (size_t i = 0; i < AZR_COUNT(calls); i++)
+        azr_strbuf_puts(&refused, i == 0 ? "[-1" : ", -1");
+    azr_strbuf_puts(&refused, "]");
+    attack(w, program.data, refused.data);
+    for (size_t i = 0; i < AZR_COUNT(fatal); i++) {
+        char text[256];
+        snprintf(text, sizeof text, NATIVE "def f(): native.call(%d, 16, 2)\n", fatal[i]);
+        assert_int_equal(attack(w, text, NULL), AZR_EXEC_POLICY);
+    }
+    char *after = kernel_view(w->keeper_pid);
+    assert_string_equal(before, after);
+    azr_free(before);
+    azr_free(after);
+    azr_strbuf_deinit(&program);
+    azr_strbuf_deinit(&refused);
 }
 
 /* Every word of the worker's memory, as a cookie. */
@@ -769,6 +895,7 @@ int main(void)
         cmocka_unit_test(no_page_is_thrown_away),
         cmocka_unit_test(no_mapping_changes),
         cmocka_unit_test(nothing_is_registered),
+        cmocka_unit_test(no_call_changes_what_lasts),
         cmocka_unit_test(the_cookie_is_not_in_memory),
         cmocka_unit_test(the_keeper_is_not_to_be_used),
         cmocka_unit_test(the_window_is_wiped),

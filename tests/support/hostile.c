@@ -57,6 +57,18 @@ static const azr_test_hostile endless[] = {
      "PermissionError"},
     {REACH "def f():\n    s = load('_signal')\n    s.signal(14, lambda *a: None)\n    s.pause()\n",
      "", AZR_TEST_BIT(EXCEPTION), NULL},
+    {"import re\ndef f(): return bool(re.match('(x+x+)+y', 'x' * 60))\n", "",
+     AZR_TEST_BIT(TIMEOUT_CPU), NULL},
+    {"import json\ndef f(): return len(json.dumps([list(range(10 ** 5))] * 100))\n", "",
+     AZR_TEST_BIT(TIMEOUT_CPU) | AZR_TEST_BIT(MEMORY), NULL},
+    {"from fractions import Fraction\ndef f():\n    x = Fraction(1, 3)\n"
+     "    while True: x = x * x + 1\n",
+     "", AZR_TEST_BIT(TIMEOUT_CPU) | AZR_TEST_BIT(MEMORY), NULL},
+    {"class A:\n    def __hash__(self):\n        while True: pass\ndef f(): return {A(): 1}\n", "",
+     AZR_TEST_BIT(TIMEOUT_CPU), NULL},
+    {"class M(type):\n    def __call__(c):\n        while True: pass\n"
+     "class A(metaclass=M): pass\ndef f(): return A()\n",
+     "", AZR_TEST_BIT(TIMEOUT_CPU), NULL},
 };
 
 /* --- memory -------------------------------------------------------------------------------------
@@ -103,6 +115,32 @@ static const azr_test_hostile hungry[] = {
      "E"},
     {"class E(Exception):\n    def __str__(self): return 'x' * 10 ** 9\ndef f(): raise E()\n", "",
      AZR_TEST_BIT(MEMORY) | AZR_TEST_BIT(EXCEPTION), NULL},
+    {REACH "z = load('zlib')\nsys.modules['_imp'].exec_builtin(z)\n"
+           "def f():\n    b = z.compress(bytes(1 << 20), 9)\n    for i in range(40): b += b\n"
+           "    return len(b)\n",
+     "", AZR_TEST_BIT(MEMORY) | AZR_TEST_BIT(EXCEPTION), NULL},
+    {REACH
+     "z = load('zlib')\nsys.modules['_imp'].exec_builtin(z)\n"
+     "def f():\n    d = z.compressobj(9)\n    b = b''.join(d.compress(bytes(1 << 20)) for i in "
+     "range(400)) + d.flush()\n    return len(z.decompress(b))\n",
+     "", AZR_TEST_BIT(MEMORY) | AZR_TEST_BIT(EXCEPTION) | AZR_TEST_BIT(TIMEOUT_CPU), NULL},
+    {"import re\ndef f(): return bool(re.compile('(' * 5000 + ')' * 5000))\n", "",
+     AZR_TEST_BIT(EXCEPTION), "RecursionError"},
+    {"import re\ndef f(): return bool(re.compile('((((a{1,99}){1,99}){1,99}){1,99}){1,99}'))\n", "",
+     AZR_TEST_BIT(OK) | AZR_TEST_BIT(MEMORY) | AZR_TEST_BIT(TIMEOUT_CPU), NULL},
+    {"from decimal import Decimal\ndef f(): return len(str(Decimal(10) ** (10 ** 8)))\n", "",
+     AZR_TEST_BIT(OK) | AZR_TEST_BIT(EXCEPTION), NULL},
+    {"from decimal import Decimal\ndef f(): return len(format(Decimal('1e999999999'), 'f'))\n", "",
+     AZR_TEST_BIT(MEMORY) | AZR_TEST_BIT(EXCEPTION), NULL},
+    {"def f(): return ('{:' + '9' * 9 + '}').format(1)[:1]\n", "",
+     AZR_TEST_BIT(MEMORY) | AZR_TEST_BIT(EXCEPTION), NULL},
+    {"def f(): return bytes(3).ljust(10 ** 12)\n", "",
+     AZR_TEST_BIT(MEMORY) | AZR_TEST_BIT(EXCEPTION), NULL},
+    {"import itertools\ndef f(): return list(itertools.product(range(100), repeat=9))\n", "",
+     AZR_TEST_BIT(MEMORY) | AZR_TEST_BIT(TIMEOUT_CPU), NULL},
+    {"import copy\ndef f():\n    a = []\n    for i in range(50): a = [a, a]\n"
+     "    return copy.deepcopy(repr(a))\n",
+     "", AZR_TEST_BIT(MEMORY) | AZR_TEST_BIT(TIMEOUT_CPU), NULL},
 };
 
 /* --- doors --------------------------------------------------------------------------------------
@@ -174,6 +212,21 @@ static const azr_test_hostile doors[] = {
     {"def f(x): return x\n", "__import__('os')", AZR_TEST_BIT(BAD_INPUT), NULL},
     {"def f(x): return x\n", "1); f = lambda x: 2 #", AZR_TEST_BIT(BAD_INPUT), NULL},
     {"def f(*a): return a\n", "*[1]", AZR_TEST_BIT(BAD_INPUT), NULL},
+    {REACH "def f(): posix.kill(posix.getppid(), 9)\n", "", AZR_TEST_BIT(EXCEPTION),
+     "PermissionError"},
+    {REACH "def f():\n    s = load('_signal')\n    s.signal(14, lambda *a: None)\n    s.alarm(1)\n",
+     "", AZR_TEST_BIT(EXCEPTION) | AZR_TEST_BIT(OK), NULL},
+    {REACH "def f(): return posix.getpid() > 99 or posix.getppid() > 99\n", "",
+     AZR_TEST_BIT(EXCEPTION) | AZR_TEST_BIT(OK), NULL},
+    {REACH "def f(): posix.sched_setaffinity(0, {0})\n", "", AZR_TEST_BIT(EXCEPTION),
+     "PermissionError"},
+    {REACH "def f(): posix.nice(-5)\n", "", AZR_TEST_BIT(EXCEPTION), "PermissionError"},
+    {REACH "def f(): posix.memfd_create('x')\n", "", AZR_TEST_BIT(EXCEPTION), "PermissionError"},
+    {REACH "def f(): posix.symlink('/etc', '/tmp/azr-escape')\n", "", AZR_TEST_BIT(EXCEPTION),
+     NULL},
+    {REACH "def f(): posix.mkdir('/tmp/azr-escape')\n", "", AZR_TEST_BIT(EXCEPTION), NULL},
+    {REACH "def f(): posix.dup2(3, 1)\n", "", AZR_TEST_BIT(EXCEPTION), NULL},
+    {REACH "def f(): posix.eventfd(0)\n", "", AZR_TEST_BIT(EXCEPTION), NULL},
 };
 
 /* --- traces -------------------------------------------------------------------------------------
@@ -220,6 +273,25 @@ static const azr_test_hostile traces[] = {
          AZR_TEST_BIT(NO_RESULT) | AZR_TEST_BIT(TIMEOUT_CPU) | AZR_TEST_BIT(MEMORY) |
          AZR_TEST_BIT(TOO_LARGE),
      NULL},
+    /* Counts its calls where other runs could see it: each is the first. */
+    {REACH "def f():\n    b = sys.modules['builtins']\n    b.calls = getattr(b, 'calls', 0) + 1\n"
+           "    return b.calls\n",
+     "", AZR_TEST_BIT(OK), "1"},
+    {"import math\ndef f():\n    math.calls = getattr(math, 'calls', 0) + 1\n"
+     "    return math.calls\n",
+     "", AZR_TEST_BIT(OK), "1"},
+    {"import functools\n@functools.cache\ndef g(): return []\n"
+     "def f():\n    g().append(1)\n    return g()\n",
+     "", AZR_TEST_BIT(OK), "[1]"},
+    {REACH "def f():\n    sys.setswitchinterval(1e-9)\n    sys.setrecursionlimit(30)\n"
+           "    sys.set_int_max_str_digits(640)\n    return 1\n",
+     "", AZR_TEST_BIT(OK), "1"},
+    {REACH "def f():\n    load('_locale').setlocale(6, 'C')\n    return 1\n", "",
+     AZR_TEST_BIT(OK) | AZR_TEST_BIT(EXCEPTION), NULL},
+    {REACH "def f():\n    sys.stdout = sys.stderr = None\n    print(1)\n    return 1\n", "",
+     AZR_TEST_BIT(OK), "1"},
+    {REACH "def f():\n    sys.addaudithook(lambda *a: 1 / 0)\n    return 1\n", "",
+     AZR_TEST_BIT(OK) | AZR_TEST_BIT(EXCEPTION) | AZR_TEST_BIT(NO_RESULT), NULL},
 };
 
 /* --- results that are none ----------------------------------------------------------------------

@@ -5,6 +5,7 @@
 #include "base/files.h"
 #include "base/memory.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -68,4 +69,42 @@ void azr_test_process_deinit(azr_test_process *process)
     azr_free(process->out);
     azr_free(process->err);
     *process = (azr_test_process){0};
+}
+
+/* --- processes below --------------------------------------------------------------------------
+ */
+
+/* The parent of a process, 0 when it is gone. */
+static pid_t parent_of(pid_t pid)
+{
+    char path[64], text[512] = {0};
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    FILE *file = fopen(path, "re");
+    if (file == NULL)
+        return 0;
+    size_t n = fread(text, 1, sizeof text - 1, file);
+    fclose(file);
+    text[n] = '\0';
+    const char *behind_name = strrchr(text, ')');
+    int parent = 0;
+    if (behind_name == NULL || sscanf(behind_name, ") %*c %d", &parent) != 1)
+        return 0;
+    return parent;
+}
+
+/* Processes below pid, at any depth; the nearest ones first. */
+size_t azr_test_descendants(pid_t pid, pid_t *out, size_t max)
+{
+    size_t n = 0, n_done = 0;
+    for (pid_t of = pid; of != 0; of = n_done < n ? out[n_done++] : 0) {
+        DIR *proc = opendir("/proc");
+        for (struct dirent *entry; proc != NULL && (entry = readdir(proc)) != NULL;) {
+            pid_t candidate = (pid_t)strtol(entry->d_name, NULL, 10);
+            if (candidate > 0 && parent_of(candidate) == of && n < max)
+                out[n++] = candidate;
+        }
+        if (proc != NULL)
+            closedir(proc);
+    }
+    return n;
 }

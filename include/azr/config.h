@@ -50,6 +50,19 @@ typedef enum azr_solver_mix {
     AZR_SOLVER_MIX_STEP
 } azr_solver_mix;
 
+typedef enum azr_clean_up {
+    AZR_CLEAN_UP_NEVER,
+    AZR_CLEAN_UP_SEEDS,
+    AZR_CLEAN_UP_ALWAYS
+} azr_clean_up;
+typedef enum azr_entry_function {
+    AZR_ENTRY_FUNCTION_F,
+    AZR_ENTRY_FUNCTION_FIRST,
+    AZR_ENTRY_FUNCTION_LAST,
+    AZR_ENTRY_FUNCTION_F_OR_FIRST,
+    AZR_ENTRY_FUNCTION_F_OR_LAST
+} azr_entry_function; /* same order as azr_function_choice */
+
 typedef enum azr_task_filter {
     AZR_TASK_FILTER_ALL,
     AZR_TASK_FILTER_NON_ONE,
@@ -102,8 +115,12 @@ typedef struct azr_config {
     int64_t composite_max_from, composite_max_every, composite_max_last; /* 1 0 = off 3 */
     int64_t composite_chance_from, composite_chance_every;               /* 1 0 = off */
     double composite_chance_by, composite_chance_last;                   /* 0.01 0.8 */
-    bool composite_own_code; /* true: given functions are left out of intrinsic rewards */
-    int64_t references;      /* 6 (K) */
+    bool composite_own_code;           /* true: given functions are left out of intrinsic rewards */
+    int64_t references;                /* 6 (K) */
+    azr_entry_function entry_function; /* f */
+    azr_clean_up remove_comments, remove_globals, remove_prints; /* never */
+    bool reject_several_functions, reject_tests;                 /* false false */
+    char *banned_imports;                      /* "": words that no import of a proposal may have */
     azr_reference_sampling reference_sampling; /* uniform */
     azr_solver_mix solver_mix;                 /* new */
     int64_t window;                            /* 1: steps that max_new and half_new call new */

@@ -4,6 +4,7 @@
 #ifndef AZR_TASKS_H
 #define AZR_TASKS_H
 
+#include "azr/config.h"
 #include "azr/executor.h"
 #include "azr/status.h"
 
@@ -88,6 +89,30 @@ const char *azr_keyword_name(azr_keyword keyword);
 /* Of words with commas between; bit i: azr_keyword i. Words that are none do not count. */
 unsigned azr_keywords_parse(const char *list);
 
+/* Which function of a proposer's program is called f, if need be from then on. */
+typedef enum azr_function_choice {
+    AZR_FUNCTION_F, /* the one that is called so */
+    AZR_FUNCTION_FIRST,
+    AZR_FUNCTION_LAST,
+    AZR_FUNCTION_F_OR_FIRST,
+    AZR_FUNCTION_F_OR_LAST
+} azr_function_choice;
+
+/* What is done to a proposer's program, and what refuses it. Functions are those at the left
+ * margin; several are counted at any. */
+typedef struct azr_program_rules {
+    azr_function_choice function;
+    bool drop_comments; /* docstrings and empty lines too */
+    bool drop_globals;  /* at the left margin only imports, functions and classes stay */
+    bool drop_prints;
+    bool one_function;  /* SEVERAL_FUNCTIONS: methods and functions in functions count */
+    bool no_tests;      /* HAS_TESTS: what looks like a test or example of its own */
+    const char *banned; /* FORBIDDEN: imports with such a component; commas between; may be NULL */
+} azr_program_rules;
+
+/* As the config has them, for seeds or not; borrows from it. */
+azr_program_rules azr_program_rules_of(const azr_config *config, bool seeding);
+
 /* What a proposer is shown. */
 typedef struct azr_proposal_request {
     azr_kind kind;
@@ -100,6 +125,7 @@ typedef struct azr_proposal_request {
      * they become part of its program. */
     char *const *parts;
     size_t n_parts;
+    const azr_program_rules *rules; /* for what it writes; NULL: none */
 } azr_proposal_request;
 
 /* Appends the prompt's text. */
@@ -114,13 +140,15 @@ typedef enum azr_verdict {
     AZR_VERDICT_VALID,   /* proposal: a task */
     AZR_VERDICT_CORRECT, /* answer */
     AZR_VERDICT_WRONG,
-    AZR_VERDICT_NO_CALL,      /* proposer: no line >>> f(...) */
-    AZR_VERDICT_NO_PROGRAM,   /* no function f */
-    AZR_VERDICT_NO_MESSAGE,   /* induction proposer: no hint */
-    AZR_VERDICT_FEW_INPUTS,   /* induction proposer: fewer than wanted */
-    AZR_VERDICT_NO_ANSWER,    /* solver: nothing that can be an answer */
-    AZR_VERDICT_BAD_LITERAL,  /* arguments or answer are no literals */
-    AZR_VERDICT_BAD_TEXT,     /* control characters, or no UTF-8 */
+    AZR_VERDICT_NO_CALL,     /* proposer: no line >>> f(...) */
+    AZR_VERDICT_NO_PROGRAM,  /* no function f */
+    AZR_VERDICT_NO_MESSAGE,  /* induction proposer: no hint */
+    AZR_VERDICT_FEW_INPUTS,  /* induction proposer: fewer than wanted */
+    AZR_VERDICT_NO_ANSWER,   /* solver: nothing that can be an answer */
+    AZR_VERDICT_BAD_LITERAL, /* arguments or answer are no literals */
+    AZR_VERDICT_BAD_TEXT,    /* control characters, or no UTF-8 */
+    AZR_VERDICT_SEVERAL_FUNCTIONS,
+    AZR_VERDICT_HAS_TESTS,
     AZR_VERDICT_NOT_COMPOSED, /* what was given is not called, or is defined anew */
     AZR_VERDICT_FORBIDDEN,    /* a module or keyword that tasks may not use */
     AZR_VERDICT_TOO_LONG,     /* program, argument or result over its limit */
@@ -145,6 +173,7 @@ typedef struct azr_proposal {
     size_t n_inputs;
     char **inputs; /* canonical argument lists */
     char *message;
+    const azr_program_rules *rules; /* while it is parsed */
 } azr_proposal;
 
 void azr_proposal_deinit(azr_proposal *proposal);

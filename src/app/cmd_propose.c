@@ -36,6 +36,7 @@ typedef struct proposing {
     azr_task identity, program_task;
     const azr_task **references;
     azr_proposal_request request;
+    azr_program_rules rules;
     char **parts; /* functions to call, of --from */
     azr_strbuf prompt;
     attempt *attempts; /* by sample */
@@ -79,6 +80,8 @@ static azr_status prepare(proposing *p, azr_error *error)
     p->request.program = kind == AZR_KIND_INDUCTION ? p->program_task.program : NULL;
     p->request.kind = kind;
     p->request.n_inputs = (size_t)config->induction_inputs;
+    p->rules = azr_program_rules_of(config, false);
+    p->request.rules = &p->rules;
     p->request.banned = azr_keywords_parse(config->error_banned);
     p->references = azr_alloc(p->list.n + 1, sizeof(const azr_task *));
     size_t n = 0;

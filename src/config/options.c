@@ -73,6 +73,28 @@ const azr_config_option azr_config__options[] = {
     NUMBER(composite_chance_last, "0.8", 0, 1, "", "up to which composite_chance grows"),
     SWITCH(composite_own_code, "true",
            "rate the complexity and distance of what was written alone, without given functions"),
+    CHOICE(
+        entry_function, "f",
+        "which function of a proposal is called f: the one that is; the first or the last at the "
+        "margin; or those where none is",
+        "f", "first", "last", "f_or_first", "f_or_last"),
+    CHOICE(remove_comments, "never",
+           "take comments, docstrings and empty lines out of proposed programs", "never", "seeds",
+           "always"),
+    CHOICE(remove_globals, "never",
+           "leave only imports, functions and classes at the margin of proposed programs", "never",
+           "seeds", "always"),
+    CHOICE(remove_prints, "never", "take calls of print out of proposed programs", "never", "seeds",
+           "always"),
+    SWITCH(reject_several_functions, "false",
+           "refuse a proposed program with more than one def, methods counted"),
+    SWITCH(
+        reject_tests, "false",
+        "refuse a proposed program that looks as if it tested itself: asserts, calls of f at the "
+        "margin, names like expected, comments on tests and examples"),
+    {FIELD(banned_imports), .kind = AZR_OPTION_IS_LIST, .initial = "", .unit = "",
+     .help = "names that imports of proposed programs may not have; the sandbox has a list of what "
+             "they may import besides"},
     INTEGER(references, "6", 0, 64, "tasks", "stored tasks shown to a proposer (K)"),
     CHOICE(reference_sampling, "uniform",
            "all stored tasks alike, or in proportion to their step plus one", "uniform", "step"),

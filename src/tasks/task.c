@@ -31,6 +31,8 @@ static const verdict_row verdicts[AZR_N_VERDICTS] = {
     [AZR_VERDICT_BAD_TEXT] = {"bad_text", "the text holds control characters or is no UTF-8",
                               false},
     [AZR_VERDICT_FORBIDDEN] = {"forbidden", "the program uses what tasks may not use", true},
+    [AZR_VERDICT_SEVERAL_FUNCTIONS] = {"several_functions", "there are several functions", true},
+    [AZR_VERDICT_HAS_TESTS] = {"has_tests", "the program holds tests or examples", true},
     [AZR_VERDICT_NOT_COMPOSED] = {"not_composed",
                                   "the functions that were given are not called, or defined anew",
                                   true},

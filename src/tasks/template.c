@@ -1,6 +1,7 @@
 /* template.c: the table of templates, and what their parsers share. */
 #include "tasks/template.h"
 
+#include "tasks/clean.h"
 #include "tasks/exception_name.h"
 #include "tasks/text.h"
 
@@ -79,7 +80,10 @@ void azr_template_parse_proposal(const azr_template *template, const azr_proposa
                                  const char *completion, size_t size, azr_proposal *out_proposal)
 {
     azr_span span = {completion, size};
-    *out_proposal = (azr_proposal){.kind = request->kind, .verdict = AZR_VERDICT_VALID};
+    /* An induction proposer writes no program. */
+    *out_proposal = (azr_proposal){.kind = request->kind,
+                                   .verdict = AZR_VERDICT_VALID,
+                                   .rules = request->program != NULL ? NULL : request->rules};
     if (read_completion(template, AZR_ROLE_PROPOSER, request->kind, &span))
         template->parse_proposal(request, span, out_proposal);
     else
@@ -87,6 +91,7 @@ void azr_template_parse_proposal(const azr_template *template, const azr_proposa
     if (request->kind == AZR_KIND_ERROR && out_proposal->verdict == AZR_VERDICT_VALID &&
         azr_tasks__uses_keywords(out_proposal->program, request->banned))
         out_proposal->verdict = AZR_VERDICT_FORBIDDEN;
+    out_proposal->rules = NULL; /* parts were cleaned when they were written */
     compose(request, out_proposal);
 }
 
@@ -121,8 +126,13 @@ azr_verdict azr_tasks__canonical_arguments(const char *text, size_t size, char *
 
 void azr_tasks__set_program(azr_proposal *proposal, char *program)
 {
+    azr_verdict verdict = AZR_VERDICT_VALID;
+    if (proposal->rules != NULL)
+        verdict = azr_tasks__clean_program(proposal->rules, &program);
     size_t size = strlen(program);
     proposal->program = program;
+    if (verdict != AZR_VERDICT_VALID)
+        proposal->verdict = verdict;
     if (size > AZR_TASK_MAX_PROGRAM_BYTES)
         proposal->verdict = AZR_VERDICT_TOO_LONG;
     else if (!azr_tasks__defines_f((azr_span){program, size}))

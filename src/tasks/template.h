@@ -28,7 +28,8 @@ extern const azr_template azr_tasks__transcript;
 /* The canonical text of an argument list, *out_text (azr_free), or why not: BAD_LITERAL, TOO_LONG.
  */
 azr_verdict azr_tasks__canonical_arguments(const char *text, size_t size, char **out_text);
-/* The proposal's program: checked for a function f and its size. `program` is taken over. */
+/* The proposal's program: cleaned by its rules, checked for a function f and its size. `program` is
+ * taken over. */
 void azr_tasks__set_program(azr_proposal *proposal, char *program);
 /* One of the calls of an induction proposal, as written. Equal calls count once. */
 typedef struct azr_call_list {

@@ -114,6 +114,8 @@ static azr_status make_prompts(azr_trainer *trainer, const azr_propose_plan *pla
                             .n_inputs = (size_t)trainer->config.induction_inputs,
                             .banned = azr_keywords_parse(trainer->config.error_banned)}};
             bool fits = false;
+            prompt->rules = azr_program_rules_of(&trainer->config, plan->step == 0);
+            prompt->request.rules = &prompt->rules;
             status = draw_references(trainer, &key, prompt, error);
             if (status == AZR_OK)
                 status = azr_train__draw_parts(trainer, &key, prompt, error);

@@ -83,7 +83,8 @@ typedef struct azr_proposer_prompt {
     azr_stored_task *shown; /* references, then the program's task */
     size_t n_shown;
     const azr_task **references;
-    char **parts; /* functions to call, request.parts */
+    azr_program_rules rules; /* request.rules */
+    char **parts;            /* functions to call, request.parts */
     size_t n_parts;
     char *text;
     int32_t *tokens;

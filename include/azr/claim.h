@@ -21,6 +21,10 @@ void azr_task_claim_deinit(azr_task_claim *claim);
 azr_status azr_task_claim_read(const char *line, size_t size, azr_task_claim *out_claim,
                                azr_error *error);
 
+/* The task as a line of the reference implementation's files, its kind besides, which that does not
+ * read; azr_free. azr_task_claim_read reads it back. */
+char *azr_task_to_reference_json(const azr_task *task);
+
 /* The texts that are no literals, as calls of constructors or of f, are evaluated in the sandbox,
  * before the task is. Fills the job of that run and returns how many texts it has: with 0 nothing
  * has to run. program and *out_inputs (azr_free each of them, and the list) must outlive the job's

@@ -65,6 +65,6 @@ azr_status azr_options_parse(const azr_usage *usage, int argc, char **argv, bool
 /* --- commands, each in its cmd_<name>.c ------------------------------------------------------- */
 
 extern const azr_command azr_cmd_info, azr_cmd_generate, azr_cmd_score, azr_cmd_propose,
-    azr_cmd_solve, azr_cmd_train, azr_cmd_exec, azr_cmd_bench, azr_cmd_eval;
+    azr_cmd_solve, azr_cmd_train, azr_cmd_exec, azr_cmd_bench, azr_cmd_eval, azr_cmd_export;
 
 #endif

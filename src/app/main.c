@@ -15,8 +15,9 @@ enum { AZR_EXIT_OK = 0, AZR_EXIT_ERROR = 1, AZR_EXIT_INTERRUPTED = 130 };
 
 /* The last entry ends the table. */
 static const azr_command *const commands[] = {
-    &azr_cmd_train, &azr_cmd_propose, &azr_cmd_solve, &azr_cmd_generate, &azr_cmd_score,
-    &azr_cmd_exec,  &azr_cmd_info,    &azr_cmd_bench, &azr_cmd_eval,     NULL,
+    &azr_cmd_train, &azr_cmd_propose, &azr_cmd_solve, &azr_cmd_generate,
+    &azr_cmd_score, &azr_cmd_exec,    &azr_cmd_info,  &azr_cmd_bench,
+    &azr_cmd_eval,  &azr_cmd_export,  NULL,
 };
 
 /* Ctrl-C reaches every process of the terminal's group: the sandbox's servers, forked from here,

@@ -297,3 +297,75 @@ char *azr_task_to_json(const azr_task *task)
     json_decref(root);
     return text;
 }
+
+/* --- the reference implementation's form ------------------------------------------------------ */
+
+/* Lines at the left margin that import. */
+static json_t *imports_of(const char *program)
+{
+    azr_strbuf lines = {0};
+    azr_tasks__append_imports((azr_span){program, strlen(program)}, &lines);
+    azr_span rest = {azr_strbuf_text(&lines), lines.size}, line;
+    json_t *list = json_array();
+    while (azr_tasks__next_line(&rest, &line))
+        json_array_append_new(list, json_stringn(line.text, line.size));
+    azr_strbuf_deinit(&lines);
+    return list;
+}
+
+static json_t *type_of(const char *text, bool arguments)
+{
+    azr_literal *value = NULL;
+    if (!arguments)
+        azr_literal_parse(text, strlen(text), &value, NULL);
+    else if (azr_arguments_parse(text, strlen(text), &value, NULL) == AZR_OK &&
+             azr_arguments_count(value) == 1) {
+        /* One argument is written as its value. */
+        azr_literal *alone = NULL;
+        azr_literal_parse(text, strlen(text), &alone, NULL);
+        azr_literal_destroy(value);
+        value = alone;
+    }
+    const char *type = value != NULL ? azr_literal_type(value) : "str"; /* an exception */
+    json_t *name = json_string(strcmp(type, "arguments") == 0 ? "tuple" : type);
+    azr_literal_destroy(value);
+    return name;
+}
+
+static json_t *types_of(char *const *texts, size_t n, bool arguments)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < n; i++)
+        json_array_append_new(list, type_of(texts[i], arguments));
+    return list;
+}
+
+char *azr_task_to_reference_json(const azr_task *task)
+{
+    json_t *root = json_object();
+    size_t n_program = strlen(task->program);
+    while (n_program > 0 && task->program[n_program - 1] == '\n')
+        n_program--;
+    json_object_set_new(root, "snippet", json_stringn(task->program, n_program));
+    json_object_set_new(root, "kind", json_string(azr_kind_name(task->kind)));
+    if (task->kind == AZR_KIND_INDUCTION) {
+        json_object_set_new(root, "inputs", list_of(task->inputs, task->n_pairs));
+        json_object_set_new(root, "outputs", list_of(task->outputs, task->n_pairs));
+        json_object_set_new(root, "message", json_string(task->message));
+        json_object_set_new(root, "_input_types", types_of(task->inputs, task->n_pairs, true));
+        json_object_set_new(root, "_output_types", types_of(task->outputs, task->n_pairs, false));
+    } else {
+        json_object_set_new(root, "input", json_string(task->inputs[0]));
+        json_object_set_new(root, "output", json_string(task->outputs[0]));
+        json_object_set_new(root, "original_snippet", json_stringn(task->program, n_program));
+        json_object_set_new(root, "composite_functions", json_array());
+        json_object_set_new(root, "_input_type", type_of(task->inputs[0], true));
+        json_object_set_new(root, "_output_type", type_of(task->outputs[0], false));
+    }
+    json_object_set_new(root, "imports", imports_of(task->program));
+    char *dumped = json_dumps(root, 0);
+    char *text = azr_copy_text(dumped, strlen(dumped));
+    free(dumped);
+    json_decref(root);
+    return text;
+}

@@ -113,6 +113,16 @@ typedef struct azr_program_rules {
 /* As the config has them, for seeds or not; borrows from it. */
 azr_program_rules azr_program_rules_of(const azr_config *config, bool seeding);
 
+/* A stored program as part of another one, with a call of it as an example. Owns its texts. */
+typedef struct azr_part {
+    char *program;        /* azr_program_as_part */
+    char *input, *output; /* of g_<k>, as those of the task */
+} azr_part;
+
+/* Part k from a deduction or abduction task; false when its program can be none. */
+bool azr_part_init(azr_part *part, const azr_task *task, size_t k);
+void azr_part_deinit(azr_part *part);
+
 /* What a proposer is shown. */
 typedef struct azr_proposal_request {
     azr_kind kind;
@@ -121,9 +131,8 @@ typedef struct azr_proposal_request {
     const char *program; /* induction: the program to find inputs for; else NULL */
     size_t n_inputs;     /* induction: how many calls are wanted */
     unsigned banned;     /* error: keywords that the program may not use */
-    /* Not induction: programs with a function g_<k> each (azr_program_as_part) that f must call;
-     * they become part of its program. */
-    char *const *parts;
+    /* Not induction: functions g_0, g_1, ... that f must call; they become part of its program. */
+    const azr_part *parts;
     size_t n_parts;
     const azr_program_rules *rules; /* for what it writes; NULL: none */
 } azr_proposal_request;

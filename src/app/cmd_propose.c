@@ -3,8 +3,6 @@
 #include "app/engine.h"
 #include "app/task_file.h"
 
-#include "azr/program.h"
-
 #include "base/check.h"
 #include "base/memory.h"
 
@@ -37,7 +35,7 @@ typedef struct proposing {
     const azr_task **references;
     azr_proposal_request request;
     azr_program_rules rules;
-    char **parts; /* functions to call, of --from */
+    azr_part *parts; /* functions to call, of --from */
     azr_strbuf prompt;
     attempt *attempts; /* by sample */
     azr_status status; /* of submitting, while others still decode */
@@ -54,12 +52,8 @@ static void prepare_parts(proposing *p)
     p->parts = azr_alloc(n_wanted, sizeof *p->parts);
     p->request.parts = p->parts;
     for (size_t i = p->list.n; i-- > 0 && p->request.n_parts < n_wanted;) {
-        const azr_task *task = &p->list.tasks[i];
-        azr_strbuf part = {0};
-        if ((task->kind == AZR_KIND_DEDUCTION || task->kind == AZR_KIND_ABDUCTION) &&
-            azr_program_as_part(task->program, p->request.n_parts, &part))
-            p->parts[p->request.n_parts++] = azr_strbuf_steal(&part);
-        azr_strbuf_deinit(&part);
+        size_t k = p->request.n_parts;
+        p->request.n_parts += azr_part_init(&p->parts[k], &p->list.tasks[i], k);
     }
 }
 
@@ -237,7 +231,7 @@ static azr_status work(const propose_options *options, azr_error *error)
     azr_free(p.attempts);
     azr_free(p.references);
     for (size_t i = 0; i < p.request.n_parts; i++)
-        azr_free(p.parts[i]);
+        azr_part_deinit(&p.parts[i]);
     azr_free(p.parts);
     azr_strbuf_deinit(&p.prompt);
     azr_task_deinit(&p.identity);

@@ -1,4 +1,5 @@
 /* task.c: kinds, roles, verdicts by name; the life of a task. */
+#include "azr/program.h"
 #include "azr/tasks.h"
 
 #include "base/check.h"
@@ -150,6 +151,28 @@ void azr_task_identity(azr_kind kind, azr_task *out_task)
                            .inputs = copy_texts(values, n),
                            .outputs = copy_texts(values, n),
                            .message = induction ? copy("the function returns its argument") : NULL};
+}
+
+bool azr_part_init(azr_part *part, const azr_task *task, size_t k)
+{
+    azr_strbuf program = {0};
+    bool triplet = task->kind == AZR_KIND_DEDUCTION || task->kind == AZR_KIND_ABDUCTION;
+    bool good = triplet && azr_program_as_part(task->program, k, &program);
+    *part = (azr_part){0};
+    if (good)
+        *part = (azr_part){.program = azr_strbuf_steal(&program),
+                           .input = copy(task->inputs[0]),
+                           .output = copy(task->outputs[0])};
+    azr_strbuf_deinit(&program);
+    return good;
+}
+
+void azr_part_deinit(azr_part *part)
+{
+    azr_free(part->program);
+    azr_free(part->input);
+    azr_free(part->output);
+    *part = (azr_part){0};
 }
 
 size_t azr_task_given_pairs(const azr_task *task)

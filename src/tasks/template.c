@@ -70,7 +70,7 @@ static void compose(const azr_proposal_request *request, azr_proposal *proposal)
     }
     azr_strbuf whole = {0};
     for (size_t i = 0; i < request->n_parts; i++)
-        azr_strbuf_puts(&whole, request->parts[i]);
+        azr_strbuf_puts(&whole, request->parts[i].program);
     azr_strbuf_puts(&whole, proposal->program);
     azr_free(proposal->program);
     azr_tasks__set_program(proposal, azr_strbuf_steal(&whole));

@@ -41,13 +41,16 @@ static void set_parts(azr_proposer_prompt *prompt, const azr_stored_task *drawn,
     size_t total = 0;
     prompt->parts = azr_alloc(n, sizeof *prompt->parts);
     for (size_t i = 0; i < n; i++) {
-        azr_strbuf part = {0};
-        bool good = azr_program_as_part(drawn[i].task.program, prompt->n_parts, &part);
-        if (good && total + part.size <= AZR_TASK_MAX_PROGRAM_BYTES / 2) {
-            total += part.size;
-            prompt->parts[prompt->n_parts++] = azr_strbuf_steal(&part);
+        azr_part *part = &prompt->parts[prompt->n_parts];
+        if (!azr_part_init(part, &drawn[i].task, prompt->n_parts))
+            continue;
+        size_t size = strlen(part->program);
+        if (total + size <= AZR_TASK_MAX_PROGRAM_BYTES / 2) {
+            total += size;
+            prompt->n_parts++;
+        } else {
+            azr_part_deinit(part);
         }
-        azr_strbuf_deinit(&part);
     }
     prompt->request.parts = prompt->parts;
     prompt->request.n_parts = prompt->n_parts;

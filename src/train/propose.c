@@ -23,7 +23,7 @@ static void prompt_deinit(azr_proposer_prompt *prompt)
     azr_free(prompt->shown);
     azr_free(prompt->references);
     for (size_t i = 0; i < prompt->n_parts; i++)
-        azr_free(prompt->parts[i]);
+        azr_part_deinit(&prompt->parts[i]);
     azr_free(prompt->parts);
     azr_free(prompt->text);
     azr_free(prompt->tokens);

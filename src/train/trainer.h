@@ -84,7 +84,7 @@ typedef struct azr_proposer_prompt {
     size_t n_shown;
     const azr_task **references;
     azr_program_rules rules; /* request.rules */
-    char **parts;            /* functions to call, request.parts */
+    azr_part *parts;         /* functions to call, request.parts */
     size_t n_parts;
     char *text;
     int32_t *tokens;

@@ -192,19 +192,30 @@ static void test_own_text(void **state)
 static void test_proposals(void **state)
 {
     (void)state;
-    static char part_0[] = "import math\ndef g_0(a):\n    return math.sqrt(a)\n";
-    static char part_1[] = "def g_1(a):\n    return -a\n";
-    char *const parts[] = {part_0, part_1};
+    static const char *const rows[] = {
+        "{\"program\": \"import math\\ndef f(a):\\n    return math.sqrt(a)\", \"input\": \"4\", "
+        "\"output\": \"2.0\"}",
+        "{\"program\": \"def f(a):\\n    return -a\", \"input\": \"a=3\", \"output\": \"-3\"}"};
+    azr_part parts[2];
+    for (size_t i = 0; i < 2; i++) {
+        azr_task task;
+        assert_int_equal(azr_task_from_json(rows[i], strlen(rows[i]), &task, NULL), AZR_OK);
+        assert_true(azr_part_init(&parts[i], &task, i));
+        task.kind = AZR_KIND_ERROR;
+        azr_part none;
+        assert_false(azr_part_init(&none, &task, i));
+        azr_task_deinit(&task);
+    }
     const azr_template *template;
     azr_proposal proposal;
     assert_int_equal(azr_template_find("transcript", &template, NULL), AZR_OK);
     azr_proposal_request request = {.kind = AZR_KIND_ABDUCTION, .parts = parts, .n_parts = 2};
     azr_strbuf prompt = {0};
     azr_template_propose(template, &request, &prompt);
-    static const char end[] =
-        ">>> import math\n>>> def g_0(a):\n...     return math.sqrt(a)\n>>> def g_1(a):\n"
-        "...     return -a\n"
-        ">>> # The next function works with what g_0 and g_1 give, and does more.\n>>> def f(";
+    static const char end[] = ">>> import math\n>>> def g_0(a):\n...     return math.sqrt(a)\n"
+                              ">>> g_0(4)\n2.0\n\n>>> def g_1(a):\n...     return -a\n"
+                              ">>> g_1(a=3)\n-3\n\n>>> # f calls g_0 and g_1, and does more\n"
+                              ">>> def f(";
     assert_true(prompt.size > strlen(end));
     assert_string_equal(prompt.data + prompt.size - strlen(end), end);
     azr_strbuf_deinit(&prompt);
@@ -237,14 +248,16 @@ static void test_proposals(void **state)
     azr_strbuf_puts(&large, "def g_0(a):\n    return a\n");
     while (large.size < AZR_TASK_MAX_PROGRAM_BYTES - 20)
         azr_strbuf_puts(&large, "#\n");
-    char *const large_parts[] = {large.data};
-    request.parts = large_parts;
+    const azr_part large_part = {.program = large.data};
+    request.parts = &large_part;
     request.n_parts = 1;
     static const char small[] = "a):\n...     return g_0(a)\n>>> f(4)\n";
     azr_template_parse_proposal(template, &request, small, strlen(small), &proposal);
     assert_int_equal(proposal.verdict, AZR_VERDICT_TOO_LONG);
     azr_proposal_deinit(&proposal);
     azr_strbuf_deinit(&large);
+    azr_part_deinit(&parts[0]);
+    azr_part_deinit(&parts[1]);
 }
 
 /* Any bytes, and programs with bytes changed: no crash, no endless loop. */

@@ -54,7 +54,7 @@ static double asked(const char *run, int step, const char *kinds, const char *te
     char sql[320];
     snprintf(sql, sizeof sql,
              "SELECT count(*) FROM attempts WHERE step = %d AND role = 'proposer' AND kind IN (%s) "
-             "AND prompt LIKE '%%>>> # The next function works with what %s%%'",
+             "AND prompt LIKE '%%>>> # f calls %s, and does more%%'",
              step, kinds, text);
     return count(run, sql);
 }
@@ -118,9 +118,9 @@ static void test_chance(void **state)
     const char *const always[] = {"composite_chance=1", "batch_size=8", "total_steps=2", NULL};
     const char *const often[] = {"composite_chance=0.5", "batch_size=16", "total_steps=1", NULL};
     tiny_run_train(&tiny, "always", false, always);
-    assert_true(asked("always", 0, TRIPLETS, "") == 0.0);
-    assert_true(asked("always", 1, TRIPLETS, "g_0 gives") == 16.0);
-    assert_true(asked("always", 1, "'induction'", "") == 0.0);
+    assert_true(asked("always", 0, TRIPLETS, "%") == 0.0);
+    assert_true(asked("always", 1, TRIPLETS, "g_0") == 16.0);
+    assert_true(asked("always", 1, "'induction'", "%") == 0.0);
     assert_true(count("always", "SELECT count(*) FROM tasks WHERE step > 0 AND kind <> 'induction' "
                                 "AND NOT (program LIKE 'def g_0(a):%def f(a):%g_0(a)%')") == 0.0);
     assert_true(count("always", "SELECT count(*) FROM tasks WHERE step > 0 AND kind <> "
@@ -137,7 +137,7 @@ static void test_chance(void **state)
     assert_true(count("always", "SELECT count(*) FROM tasks WHERE program LIKE "
                                 "'%def g_%def g_%'") == 0.0);
     tiny_run_train(&tiny, "often", false, often);
-    double n = asked("often", 1, TRIPLETS, "");
+    double n = asked("often", 1, TRIPLETS, "%");
     assert_true(n > 4.0 && n < 28.0);
 }
 
@@ -147,8 +147,8 @@ static void test_start_step(void **state)
     const char *const sets[] = {"composite_chance=1", "composite_start_step=2", "total_steps=2",
                                 NULL};
     tiny_run_train(&tiny, "later", false, sets);
-    assert_true(asked("later", 1, TRIPLETS, "") == 0.0);
-    assert_true(asked("later", 2, TRIPLETS, "") == 8.0);
+    assert_true(asked("later", 1, TRIPLETS, "%") == 0.0);
+    assert_true(asked("later", 2, TRIPLETS, "%") == 8.0);
 }
 
 static void test_numbers(void **state)
@@ -163,15 +163,15 @@ static void test_numbers(void **state)
                                  "total_steps=3",         "batch_size=16",
                                  "composite_chance_by=0", NULL};
     tiny_run_train(&tiny, "two", false, two);
-    assert_true(asked("two", 1, TRIPLETS, "g_0 and g_1 give,") == 8.0);
+    assert_true(asked("two", 1, TRIPLETS, "g_0 and g_1") == 8.0);
     tiny_run_train(&tiny, "any", false, any);
-    assert_true(asked("any", 1, TRIPLETS, "g_0 gives,") > 0.0);
-    assert_true(asked("any", 1, TRIPLETS, "g_0 and g_1 give,") > 0.0);
-    assert_true(asked("any", 1, TRIPLETS, "g_0, g_1 and g_2 give,") > 0.0);
+    assert_true(asked("any", 1, TRIPLETS, "g_0") > 0.0);
+    assert_true(asked("any", 1, TRIPLETS, "g_0 and g_1") > 0.0);
+    assert_true(asked("any", 1, TRIPLETS, "g_0, g_1 and g_2") > 0.0);
     tiny_run_train(&tiny, "grows", false, grows);
-    assert_true(asked("grows", 1, TRIPLETS, "g_0 gives,") == 32.0);
-    assert_true(asked("grows", 2, TRIPLETS, "g_0 and g_1 give,") > 0.0);
-    assert_true(asked("grows", 3, TRIPLETS, "g_0, g_1") == 0.0);
+    assert_true(asked("grows", 1, TRIPLETS, "g_0") == 32.0);
+    assert_true(asked("grows", 2, TRIPLETS, "g_0 and g_1") > 0.0);
+    assert_true(asked("grows", 3, TRIPLETS, "g_0, g_1%") == 0.0);
     assert_true(tiny_run_metric(&tiny, "grows", 3, "composite/max") == 2.0);
     const char *const wrong[] = {"composite_min=2", NULL};
     tiny_run_refused(&tiny, "wrong", false, wrong,
@@ -188,8 +188,8 @@ static void test_growing_chance(void **state)
     assert_true(isnan(tiny_run_metric(&tiny, "growing", 2, "composite/chance")));
     assert_true(tiny_run_metric(&tiny, "growing", 3, "composite/chance") == 0.7);
     assert_true(tiny_run_metric(&tiny, "growing", 4, "composite/chance") == 1.0);
-    assert_true(asked("growing", 2, TRIPLETS, "") == 0.0);
-    assert_true(asked("growing", 4, TRIPLETS, "") == 8.0);
+    assert_true(asked("growing", 2, TRIPLETS, "%") == 0.0);
+    assert_true(asked("growing", 4, TRIPLETS, "%") == 8.0);
 }
 
 /* Where the given functions count too, programs are longer and look less like the references. */
@@ -291,7 +291,7 @@ static void test_resume(void **state)
                                NULL};
     tiny_run_train(&tiny, "whole-4", false, sets);
     assert_true(count("whole-4", "SELECT count(*) FROM attempts WHERE kind = 'error' AND prompt "
-                                 "LIKE '%# The next function%'") > 0.0);
+                                 "LIKE '%# f calls%'") > 0.0);
     sets[TOTAL] = "total_steps=2";
     tiny_run_train(&tiny, "cut-2", false, sets);
     sets[TOTAL] = "total_steps=4";

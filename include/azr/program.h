@@ -32,5 +32,7 @@ bool azr_program_adds_nothing(const char *program);
 /* Appends the program without functions g_<number> at its left margin: what its writer wrote, and
  * all imports. */
 void azr_program_own_text(const char *program, azr_strbuf *out);
+/* Appends function g_<k> as it stands at the left margin; false when there is none. */
+bool azr_program_part_text(const char *program, size_t k, azr_strbuf *out);
 
 #endif

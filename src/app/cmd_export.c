@@ -139,7 +139,7 @@ static azr_status work(export_options *options, azr_error *error)
                              "export needs a run, and --to DIR or FILE.jsonl");
     if (!options->any_kind && !azr_kind_parse(options->kind_name, &options->kind))
         return azr_error_set(error, AZR_ERROR_INPUT,
-                             "option --kind must be deduction, abduction or induction, not "
+                             "option --kind must be deduction, abduction, induction or error, not "
                              "'%.64s'",
                              options->kind_name);
     if (!azr_directory_exists(options->run))
@@ -173,7 +173,7 @@ static azr_status run(int argc, char **argv, azr_error *error)
          .type = AZR_OPTION_TEXT,
          .value = &options.kind_name,
          .argument = "KIND",
-         .help = "tasks of this kind only: deduction, abduction or induction"},
+         .help = "tasks of this kind only: deduction, abduction, induction or error"},
     };
     const azr_usage usage = {
         .synopsis = "azr export RUN --to DIR|FILE.jsonl [--kind KIND]",

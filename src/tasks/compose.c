@@ -9,6 +9,7 @@
 #include "base/check.h"
 #include "base/memory.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* g_<number>? *out_k: the number, AZR_NO_PLACE when no part is called so: too large, or with zeros
@@ -136,6 +137,25 @@ void azr_program_own_text(const char *program, azr_strbuf *out)
     }
     azr_strbuf_puts(out, from);
     azr_free(list.all);
+}
+
+bool azr_program_part_text(const char *program, size_t k, azr_strbuf *out)
+{
+    char name[32];
+    azr_places list = {0};
+    bool found = false;
+    snprintf(name, sizeof name, "g_%zu", k);
+    azr_places_read(program, &list);
+    for (size_t i = 0; !found && i < list.n; i++) {
+        found = azr_places_defines(&list, i, name);
+        if (!found)
+            continue;
+        const char *from = list.all[i].token.text;
+        const char *to = list.all[azr_places_end_of_statement(&list, i)].token.text;
+        azr_tasks__append_program((azr_span){from, (size_t)(to - from)}, out);
+    }
+    azr_free(list.all);
+    return found;
 }
 
 /* --- does a program use its parts? ------------------------------------------------------------ */

@@ -3,6 +3,7 @@
 #include "tasks/text.h"
 
 #include "azr/claim.h"
+#include "azr/program.h"
 
 #include "base/check.h"
 #include "base/memory.h"
@@ -340,6 +341,30 @@ static json_t *types_of(char *const *texts, size_t n, bool arguments)
     return list;
 }
 
+/* Without the functions that its writer was given, and without line feeds at the end. */
+static json_t *own_text_of(const char *program)
+{
+    azr_strbuf text = {0};
+    azr_program_own_text(program, &text);
+    while (text.size > 0 && text.data[text.size - 1] == '\n')
+        text.size--;
+    json_t *own = json_stringn(azr_strbuf_text(&text), text.size);
+    azr_strbuf_deinit(&text);
+    return own;
+}
+
+static json_t *parts_of(const char *program)
+{
+    json_t *list = json_array();
+    azr_strbuf part = {0};
+    for (size_t k = 0; azr_program_part_text(program, k, &part); k++) {
+        json_array_append_new(list, json_stringn(part.data, part.size));
+        azr_strbuf_reset(&part);
+    }
+    azr_strbuf_deinit(&part);
+    return list;
+}
+
 char *azr_task_to_reference_json(const azr_task *task)
 {
     json_t *root = json_object();
@@ -357,8 +382,10 @@ char *azr_task_to_reference_json(const azr_task *task)
     } else {
         json_object_set_new(root, "input", json_string(task->inputs[0]));
         json_object_set_new(root, "output", json_string(task->outputs[0]));
-        json_object_set_new(root, "original_snippet", json_stringn(task->program, n_program));
-        json_object_set_new(root, "composite_functions", json_array());
+        if (task->kind == AZR_KIND_ERROR)
+            json_object_set_new(root, "error", json_string(task->outputs[0]));
+        json_object_set_new(root, "original_snippet", own_text_of(task->program));
+        json_object_set_new(root, "composite_functions", parts_of(task->program));
         json_object_set_new(root, "_input_type", type_of(task->inputs[0], true));
         json_object_set_new(root, "_output_type", type_of(task->outputs[0], false));
     }

@@ -1,5 +1,6 @@
 /* test_compose.c: programs made of others: which can be a part, how f is renamed, and whether a
  * program uses its parts as it must. */
+#include "azr/claim.h"
 #include "azr/program.h"
 #include "azr/tasks.h"
 
@@ -188,6 +189,31 @@ static void test_own_text(void **state)
     }
 }
 
+/* As the reference implementation's files have them. */
+static void test_reference_json(void **state)
+{
+    (void)state;
+    static const char line[] = "{\"kind\": \"error\", \"program\": \"import re\\ndef g_0(a):\\n    "
+                               "return a\\n\\ndef g_1(a): "
+                               "return a\\ndef f(a):\\n    return g_1(g_0(a))\", \"input\": \"1\", "
+                               "\"output\": \"NoError\"}";
+    azr_task task;
+    assert_int_equal(azr_task_from_json(line, strlen(line), &task, NULL), AZR_OK);
+    char *text = azr_task_to_reference_json(&task);
+    assert_non_null(strstr(text, "\"original_snippet\": \"import re\\ndef f(a):\\n    return "
+                                 "g_1(g_0(a))\""));
+    assert_non_null(strstr(text, "\"composite_functions\": [\"def g_0(a):\\n    return a\\n\", "
+                                 "\"def g_1(a): return a\\n\"]"));
+    assert_non_null(strstr(text, "\"error\": \"NoError\""));
+    azr_task again;
+    assert_int_equal(azr_task_from_json(text, strlen(text), &again, NULL), AZR_OK);
+    assert_string_equal(again.program, task.program);
+    assert_int_equal(again.kind, AZR_KIND_ERROR);
+    azr_task_deinit(&again);
+    azr_task_deinit(&task);
+    azr_free(text);
+}
+
 /* Through a template: parts go before what was written for them. */
 static void test_proposals(void **state)
 {
@@ -286,9 +312,10 @@ static void test_noise(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_parts),        cmocka_unit_test(test_use),
-        cmocka_unit_test(test_adds_nothing), cmocka_unit_test(test_own_text),
-        cmocka_unit_test(test_proposals),    cmocka_unit_test(test_noise),
+        cmocka_unit_test(test_parts),          cmocka_unit_test(test_use),
+        cmocka_unit_test(test_adds_nothing),   cmocka_unit_test(test_own_text),
+        cmocka_unit_test(test_reference_json), cmocka_unit_test(test_proposals),
+        cmocka_unit_test(test_noise),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -454,8 +454,10 @@ azr_status azr_executor_wait(azr_executor *executor, uint64_t ticket, azr_exec_r
     AZR_CHECK(ticket - executor->first_ticket < executor->n_jobs);
     azr_exec__job *job = executor->jobs[ticket - executor->first_ticket];
     AZR_CHECK(job != NULL);
+    job->n_waiting++;
     while (job->n_left > 0)
         pthread_cond_wait(&executor->changed, &executor->lock);
+    job->n_waiting--;
     executor->jobs[ticket - executor->first_ticket] = NULL;
     pthread_mutex_unlock(&executor->lock);
     azr_status status = AZR_OK;

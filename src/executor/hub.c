@@ -83,7 +83,7 @@ void azr_exec__hub_end(azr_executor *executor, azr_exec__try *what, azr_exec_run
         return;
     }
     azr_free(what);
-    if (--job->n_left == 0)
+    if (--job->n_left == 0 && job->n_waiting > 0)
         pthread_cond_broadcast(&executor->changed);
 }
 

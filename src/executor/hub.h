@@ -35,6 +35,7 @@ typedef struct azr_exec__job {
     azr_exec_limits limits;
     bool check_determinism, check_headroom;
     size_t n_inputs, n_left;
+    size_t n_waiting;      /* threads that wait for it: to wake one is dear */
     azr_strbuf *arguments; /* one for each input: encoded for calls of literals, else its text */
     azr_exec_run *runs;
 } azr_exec__job;

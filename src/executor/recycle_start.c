@@ -1,5 +1,6 @@
 /* recycle_start.c: starts a recycled worker and takes its image over; ends it. */
 #include "executor/recycle.h"
+#include "executor/recycle_worker.h"
 
 #include "base/check.h"
 #include "base/clock.h"
@@ -39,8 +40,6 @@ static void close_fd(int *fd)
 
 static bool spawn_process(azr_exec__worker *w, const char *without, const beginning *b)
 {
-    /* Nothing is inherited but the control socket. */
-    static char *const environment[] = {NULL};
     char name[32], letter[2] = {(char)('A' + w->flavour), '\0'}, engine[] = "recycle";
     snprintf(name, sizeof name, "%s", azr_exec__server_name);
     char *copy = azr_copy_text(without, strlen(without));
@@ -51,7 +50,8 @@ static bool spawn_process(azr_exec__worker *w, const char *without, const beginn
     posix_spawnattr_init(&attributes);
     posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID);
     posix_spawn_file_actions_adddup2(&actions, b->control_fd, AZR_EXEC__CONTROL_FD);
-    int error = posix_spawn(&w->pid, "/proc/self/exe", &actions, &attributes, argv, environment);
+    int error = posix_spawn(&w->pid, "/proc/self/exe", &actions, &attributes, argv,
+                            azr_exec__worker_environment);
     posix_spawn_file_actions_destroy(&actions);
     posix_spawnattr_destroy(&attributes);
     azr_free(copy);

@@ -39,6 +39,10 @@ static _Noreturn void fail(worker *w, const char *what)
     azr_exec__server_fail(w->walls);
 }
 
+/* Functions of libraries are looked up when the worker starts: else each run would do it anew,
+ * since what it writes down about that is taken back. */
+char *const azr_exec__worker_environment[] = {(char[]){"LD_BIND_NOW=1"}, NULL};
+
 /* --- addresses ----------------------------------------------------------------------------------
  */
 
@@ -56,7 +60,7 @@ static void fix_addresses(const azr_exec__walls *walls)
     char *without = azr_copy_text(walls->without, strlen(walls->without));
     char *argv[] = {name, engine, letter, without, NULL};
     fcntl(AZR_EXEC__CONTROL_FD, F_SETFD, 0);
-    execv("/proc/self/exe", argv);
+    execve("/proc/self/exe", argv, azr_exec__worker_environment);
     azr_free(without);
     fcntl(AZR_EXEC__CONTROL_FD, F_SETFD, FD_CLOEXEC);
 }

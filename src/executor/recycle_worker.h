@@ -5,6 +5,9 @@
 #include "executor/recycle_window.h"
 #include "executor/walls.h"
 
+/* All that a worker inherits besides the control socket; it takes it off at once. */
+extern char *const azr_exec__worker_environment[];
+
 /* The first byte of a flavour's stretch of addresses. */
 static inline uint64_t azr_exec__flavour_address(uint64_t base, azr_exec__flavour flavour)
 {

@@ -354,7 +354,7 @@ static bool wait_square(azr_executor *executor, uint64_t ticket, int i)
         return false;
     }
     char expected[24];
-    snprintf(expected, sizeof expected, "%d", i * i);
+    snprintf(expected, sizeof expected, "%lld", (long long)i * i);
     if (reply.runs[0].status != AZR_EXEC_OK)
         fail_msg("%d: %s %s", i, azr_exec_status_name(reply.runs[0].status),
                  reply.runs[0].message != NULL ? reply.runs[0].message : "");

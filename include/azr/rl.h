@@ -94,6 +94,11 @@ void azr_forest_build(const azr_sequence *sequences, size_t n, azr_forest *out_f
 azr_target azr_forest_find(const azr_forest *forest, size_t sequence, size_t index);
 void azr_forest_deinit(azr_forest *forest);
 
+/* A prompt's tokens, in the model's chat format where the template is for chat; azr_free. Special
+ * tokens in the text are text. */
+azr_status azr_template_encode(const azr_template *template, const azr_tokenizer *tokenizer,
+                               const char *text, size_t size, int32_t **out_tokens, size_t *out_n,
+                               azr_error *error);
 /* Whether the tokenizer gives every prompt of the template back byte by byte: a vocabulary that
  * lacks a byte would train on other text than it was asked with. AZR_ERROR_INPUT names the model.
  */

@@ -71,7 +71,9 @@ char *azr_task_to_json(const azr_task *task); /* azr_free */
 /* --- templates
  * -------------------------------------------------------------------------------------- */
 
-/* A way of asking. "transcript" is a Python session as text. */
+/* A way of asking. "transcript" is a Python session as text; "azr" instructions and a dialogue that
+ * reasons between <think> and </think> and answers between <answer> and </answer>; "chat" shorter
+ * instructions as a user's message in the model's own chat format. */
 typedef struct azr_template azr_template;
 /* Error names the templates there are. */
 azr_status azr_template_find(const char *name, const azr_template **out_template, azr_error *error);
@@ -137,6 +139,8 @@ typedef struct azr_proposal_request {
     const azr_program_rules *rules; /* for what it writes; NULL: none */
 } azr_proposal_request;
 
+/* Are prompts to be put into the model's chat format (azr_template_encode does)? */
+bool azr_template_is_chat(const azr_template *template);
 /* Appends the prompt's text. */
 void azr_template_propose(const azr_template *template, const azr_proposal_request *request,
                           azr_strbuf *out);
@@ -154,6 +158,7 @@ typedef enum azr_verdict {
     AZR_VERDICT_NO_MESSAGE,  /* induction proposer: no hint */
     AZR_VERDICT_FEW_INPUTS,  /* induction proposer: fewer than wanted */
     AZR_VERDICT_NO_ANSWER,   /* solver: nothing that can be an answer */
+    AZR_VERDICT_NO_REPLY,    /* not in the form that the template asks for */
     AZR_VERDICT_BAD_LITERAL, /* arguments or answer are no literals */
     AZR_VERDICT_BAD_TEXT,    /* control characters, or no UTF-8 */
     AZR_VERDICT_SEVERAL_FUNCTIONS,

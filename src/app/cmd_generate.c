@@ -25,24 +25,20 @@ static azr_status read_prompt(const generate_options *options, const azr_engine 
     char *from_file = NULL;
     const char *text = options->prompt;
     size_t size = text != NULL ? strlen(text) : 0;
-    azr_strbuf chat = {0};
     azr_status status = AZR_OK;
     if (options->file != NULL) {
         status = azr_file_read(options->file, AZR_TOKENIZER_MAX_TEXT, &from_file, &size, error);
         text = from_file;
     }
-    if (status == AZR_OK && options->chat) {
-        status = azr_chat_prompt(engine->tokenizer, options->system, text, size, &chat, error);
-        text = azr_strbuf_text(&chat);
-        size = chat.size;
-    }
-    if (status == AZR_OK)
+    if (status == AZR_OK && options->chat)
+        status =
+            azr_chat_encode(engine->tokenizer, options->system, text, size, out_ids, out_n, error);
+    else if (status == AZR_OK)
         status = azr_tokenizer_encode(engine->tokenizer, text, size,
                                       (azr_encode_options){.parse_special = true, .add_bos = true},
                                       out_ids, out_n, error);
     if (status == AZR_OK && *out_n == 0)
         status = azr_error_set(error, AZR_ERROR_INPUT, "the prompt is empty");
-    azr_strbuf_deinit(&chat);
     azr_free(from_file);
     return status;
 }

@@ -184,8 +184,8 @@ static azr_status propose(proposing *p, azr_error *error)
     int32_t *ids = NULL;
     azr_rollout rollout = {0};
     azr_status status =
-        azr_tokenizer_encode(p->engine.tokenizer, azr_strbuf_text(&p->prompt), p->prompt.size,
-                             (azr_encode_options){.add_bos = true}, &ids, &n_ids, error);
+        azr_template_encode(p->template, p->engine.tokenizer, azr_strbuf_text(&p->prompt),
+                            p->prompt.size, &ids, &n_ids, error);
     if (status != AZR_OK)
         return status;
     p->attempts = azr_alloc(n, sizeof *p->attempts);

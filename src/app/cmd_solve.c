@@ -119,9 +119,8 @@ static azr_status prepare_requests(solving *s, size_t *out_longest, azr_error *e
         azr_strbuf_reset(&prompt);
         azr_template_solve(s->template, &s->list.tasks[i], &prompt);
         size_t n_ids = 0;
-        status = azr_tokenizer_encode(s->engine.tokenizer, azr_strbuf_text(&prompt), prompt.size,
-                                      (azr_encode_options){.add_bos = true}, &s->prompts[i], &n_ids,
-                                      error);
+        status = azr_template_encode(s->template, s->engine.tokenizer, azr_strbuf_text(&prompt),
+                                     prompt.size, &s->prompts[i], &n_ids, error);
         if (status != AZR_OK)
             break;
         const char *const *stops =

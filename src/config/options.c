@@ -44,7 +44,7 @@ const azr_config_option azr_config__options[] = {
     INTEGER(memory_limit_mb, "0", 0, 1e9, "MB", "refuse a plan above this; 0: what is free"),
 
     /* tasks */
-    TEXT(template, "transcript", "how the model is asked"),
+    TEXT(template, "transcript", "how the model is asked: transcript, azr or chat"),
     {FIELD(kinds), .kind = AZR_OPTION_IS_LIST, .initial = "deduction,abduction,induction",
      .unit = "", .help = "kinds of task, a list: these, and error (what does a call raise?)"},
     {FIELD(error_banned), .kind = AZR_OPTION_IS_LIST, .initial = "raise", .unit = "",

@@ -45,8 +45,5 @@ azr_status azr_eval__keep(azr_eval *eval, size_t at, const char *why, azr_error 
 /* Forgets what was sampled and judged, here and in the file. */
 azr_status azr_eval__forget(azr_eval *eval, azr_error *error);
 void azr_eval__sample_deinit(azr_eval_sample *sample);
-/* The text an item is asked with, made when it is first wanted; tokenizer: whose chat format. */
-azr_status azr_eval__prompt(azr_eval *eval, const azr_tokenizer *tokenizer, size_t item,
-                            azr_error *error);
 
 #endif

@@ -144,19 +144,13 @@ azr_status azr_eval_judge(azr_eval *eval, azr_executor *executor, const azr_prog
 
 /* --- asking ----------------------------------------------------------------------------------- */
 
-azr_status azr_eval__prompt(azr_eval *eval, const azr_tokenizer *tokenizer, size_t item,
-                            azr_error *error)
+/* Puts down the text that an item is asked with. */
+static void put_prompt(azr_eval *eval, size_t item)
 {
-    azr_strbuf text = {0}, whole = {0};
-    azr_status status = AZR_OK;
+    azr_strbuf text = {0};
     eval->suite->ask(&eval->way, &eval->items[item], &text);
-    if (eval->way.chat)
-        status = azr_chat_prompt(tokenizer, NULL, azr_strbuf_text(&text), text.size, &whole, error);
     azr_free(eval->prompts[item]);
-    eval->prompts[item] = azr_strbuf_steal(eval->way.chat && status == AZR_OK ? &whole : &text);
-    azr_strbuf_deinit(&text);
-    azr_strbuf_deinit(&whole);
-    return status;
+    eval->prompts[item] = azr_strbuf_steal(&text);
 }
 
 /* An item as it is asked. */
@@ -169,12 +163,14 @@ typedef struct question {
 static azr_status encode(azr_eval *eval, const azr_tokenizer *tokenizer, size_t item, question *out,
                          azr_error *error)
 {
-    azr_status status = azr_eval__prompt(eval, tokenizer, item, error);
-    if (status == AZR_OK)
-        status = azr_tokenizer_encode(
-            tokenizer, eval->prompts[item], strlen(eval->prompts[item]),
-            (azr_encode_options){.parse_special = eval->way.chat, .add_bos = true}, &out->tokens,
-            &out->n_tokens, error);
+    put_prompt(eval, item);
+    const char *text = eval->prompts[item];
+    const azr_encode_options options = {.add_bos = true};
+    azr_status status = eval->way.chat
+                            ? azr_chat_encode(tokenizer, NULL, text, strlen(text), &out->tokens,
+                                              &out->n_tokens, error)
+                            : azr_tokenizer_encode(tokenizer, text, strlen(text), options,
+                                                   &out->tokens, &out->n_tokens, error);
     if (status == AZR_OK && out->n_tokens == 0)
         status = azr_error_set(error, AZR_ERROR_INPUT, "item %.64s: its prompt is empty",
                                eval->items[item].id);

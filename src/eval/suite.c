@@ -37,8 +37,11 @@ azr_status azr_eval__way_find(const azr_eval_suite *suite, const char *template,
                               azr_eval_way *out_way, azr_error *error)
 {
     *out_way = (azr_eval_way){0};
-    if (suite->tasks)
-        return azr_template_find(template, &out_way->template, error);
+    if (suite->tasks) {
+        azr_status status = azr_template_find(template, &out_way->template, error);
+        out_way->chat = status == AZR_OK && azr_template_is_chat(out_way->template);
+        return status;
+    }
     out_way->chat = strcmp(template, "chat") == 0;
     if (!out_way->chat && strcmp(template, suite->template) != 0)
         return azr_error_set(error, AZR_ERROR_INPUT,

@@ -28,6 +28,7 @@ static const verdict_row verdicts[AZR_N_VERDICTS] = {
     [AZR_VERDICT_NO_MESSAGE] = {"no_message", "there is no hint", false},
     [AZR_VERDICT_FEW_INPUTS] = {"few_inputs", "there are fewer different calls than wanted", false},
     [AZR_VERDICT_NO_ANSWER] = {"no_answer", "there is no answer", false},
+    [AZR_VERDICT_NO_REPLY] = {"no_reply", "the reply is not in the form that was asked for", false},
     [AZR_VERDICT_BAD_LITERAL] = {"bad_literal", "what must be a plain value is none", false},
     [AZR_VERDICT_BAD_TEXT] = {"bad_text", "the text holds control characters or is no UTF-8",
                               false},

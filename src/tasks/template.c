@@ -12,7 +12,8 @@
 
 #include <string.h>
 
-static const azr_template *const templates[] = {&azr_tasks__transcript};
+static const azr_template *const templates[] = {&azr_tasks__transcript, &azr_tasks__azr,
+                                                &azr_tasks__chat};
 
 azr_status azr_template_find(const char *name, const azr_template **out_template, azr_error *error)
 {
@@ -29,6 +30,11 @@ azr_status azr_template_find(const char *name, const azr_template **out_template
                   azr_strbuf_text(&names));
     azr_strbuf_deinit(&names);
     return AZR_ERROR_INPUT;
+}
+
+bool azr_template_is_chat(const azr_template *template)
+{
+    return template->is_chat;
 }
 
 void azr_template_propose(const azr_template *template, const azr_proposal_request *request,

@@ -11,6 +11,7 @@
  * (UTF-8, no control characters). */
 struct azr_template {
     const char *name;
+    bool is_chat; /* prompts are messages of a user, in the model's chat format */
     void (*propose)(const azr_proposal_request *request, azr_strbuf *out);
     void (*solve)(const azr_task *task, azr_strbuf *out);
     const char *const *(*stops)(azr_role role, azr_kind kind);
@@ -21,7 +22,7 @@ struct azr_template {
     void (*parse_answer)(const azr_task *task, azr_span completion, azr_answer *out_answer);
 };
 
-extern const azr_template azr_tasks__transcript;
+extern const azr_template azr_tasks__transcript, azr_tasks__azr, azr_tasks__chat;
 
 /* For the parsers of all templates. */
 

@@ -9,9 +9,8 @@
 azr_status azr_train__encode(azr_trainer *trainer, const char *text, int32_t **out_tokens,
                              size_t *out_n, azr_error *error)
 {
-    const azr_encode_options options = {.add_bos = true};
-    return azr_tokenizer_encode(trainer->tokenizer, text, strlen(text), options, out_tokens, out_n,
-                                error);
+    return azr_template_encode(trainer->template, trainer->tokenizer, text, strlen(text),
+                               out_tokens, out_n, error);
 }
 
 /* --- prompts ---------------------------------------------------------------------------------- */

@@ -39,7 +39,7 @@ static void test_find(void **state)
     const azr_template *template;
     azr_error error;
     assert_int_equal(azr_template_find("transcipt", &template, &error), AZR_ERROR_INPUT);
-    assert_string_equal(error.text, "unknown template 'transcipt': there is transcript");
+    assert_string_equal(error.text, "unknown template 'transcipt': there is transcript, azr, chat");
 }
 
 static void test_names(void **state)
@@ -57,10 +57,10 @@ static void test_names(void **state)
             assert_string_not_equal(azr_verdict_name((azr_verdict)a),
                                     azr_verdict_name((azr_verdict)b));
     }
-    static const azr_verdict badly_formed[] = {AZR_VERDICT_NO_CALL,    AZR_VERDICT_NO_PROGRAM,
-                                               AZR_VERDICT_NO_MESSAGE, AZR_VERDICT_FEW_INPUTS,
-                                               AZR_VERDICT_NO_ANSWER,  AZR_VERDICT_BAD_LITERAL,
-                                               AZR_VERDICT_BAD_TEXT,   AZR_VERDICT_INTERNAL};
+    static const azr_verdict badly_formed[] = {
+        AZR_VERDICT_NO_REPLY,    AZR_VERDICT_NO_CALL,    AZR_VERDICT_NO_PROGRAM,
+        AZR_VERDICT_NO_MESSAGE,  AZR_VERDICT_FEW_INPUTS, AZR_VERDICT_NO_ANSWER,
+        AZR_VERDICT_BAD_LITERAL, AZR_VERDICT_BAD_TEXT,   AZR_VERDICT_INTERNAL};
     for (int verdict = 0; verdict < AZR_N_VERDICTS; verdict++) {
         bool bad = false;
         for (size_t i = 0; i < AZR_COUNT(badly_formed); i++)

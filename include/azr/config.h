@@ -119,6 +119,7 @@ typedef struct azr_config {
     int64_t references;                /* 6 (K) */
     azr_entry_function entry_function; /* f */
     azr_clean_up remove_comments, remove_globals, remove_prints; /* never */
+    bool allow_constructors;                                     /* false */
     bool reject_several_functions, reject_tests;                 /* false false */
     char *banned_imports;                      /* "": words that no import of a proposal may have */
     azr_reference_sampling reference_sampling; /* uniform */

@@ -110,6 +110,7 @@ typedef struct azr_program_rules {
     bool one_function;  /* SEVERAL_FUNCTIONS: methods and functions in functions count */
     bool no_tests;      /* HAS_TESTS: what looks like a test or example of its own */
     const char *banned; /* FORBIDDEN: imports with such a component; commas between; may be NULL */
+    bool constructors;  /* arguments may be calls of constructors, and stay as they are written */
 } azr_program_rules;
 
 /* As the config has them, for seeds or not; borrows from it. */
@@ -187,6 +188,7 @@ typedef struct azr_proposal {
     size_t n_inputs;
     char **inputs; /* canonical argument lists */
     char *message;
+    bool constructors;              /* inputs are texts that only the sandbox can evaluate */
     const azr_program_rules *rules; /* while it is parsed */
 } azr_proposal;
 
@@ -210,6 +212,8 @@ typedef struct azr_answer {
                             error: name */
     bool all_pairs;      /* induction: judge on the given pairs too, not on the hidden ones alone;
                             set it after parsing */
+    bool constructors;   /* abduction: an argument list that is no literal may be calls of
+                            constructors; set it after parsing */
 } azr_answer;
 
 void azr_answer_deinit(azr_answer *answer);

@@ -86,6 +86,9 @@ const azr_config_option azr_config__options[] = {
            "seeds", "always"),
     CHOICE(remove_prints, "never", "take calls of print out of proposed programs", "never", "seeds",
            "always"),
+    SWITCH(allow_constructors, "false",
+           "arguments may be calls of constructors too, as set() or Counter('abc'): proposers' and "
+           "those of abduction's answers"),
     SWITCH(reject_several_functions, "false",
            "refuse a proposed program with more than one def, methods counted"),
     SWITCH(

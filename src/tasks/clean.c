@@ -355,7 +355,8 @@ azr_program_rules azr_program_rules_of(const azr_config *config, bool seeding)
                                .drop_prints = applies(config->remove_prints, seeding),
                                .one_function = config->reject_several_functions,
                                .no_tests = config->reject_tests,
-                               .banned = config->banned_imports};
+                               .banned = config->banned_imports,
+                               .constructors = config->allow_constructors};
 }
 
 azr_verdict azr_tasks__clean_program(const azr_program_rules *rules, char **program)

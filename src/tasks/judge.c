@@ -104,6 +104,7 @@ azr_exec_job azr_proposal_job(const azr_proposal *proposal, azr_exec_limits limi
     return (azr_exec_job){.program = proposal->program,
                           .inputs = (const char *const *)proposal->inputs,
                           .n_inputs = proposal->n_inputs,
+                          .allow_constructors = proposal->constructors,
                           .check_determinism = true,
                           .check_headroom = true,
                           .limits = limits};
@@ -198,19 +199,45 @@ static size_t first_judged(const azr_task *task, const azr_answer *answer)
     return task->kind == AZR_KIND_INDUCTION && !answer->all_pairs ? azr_task_given_pairs(task) : 0;
 }
 
+/* Arguments with calls of constructors, which may be allowed? */
+static bool has_constructors(const azr_task *task, const azr_answer *answer)
+{
+    return task->kind == AZR_KIND_ABDUCTION && answer->constructors && answer->text != NULL &&
+           answer->verdict == AZR_VERDICT_BAD_LITERAL &&
+           strlen(answer->text) <= AZR_TASK_MAX_ARGUMENT_BYTES;
+}
+
+static bool is_to_be_run(const azr_task *task, const azr_answer *answer)
+{
+    if (task->kind == AZR_KIND_DEDUCTION || task->kind == AZR_KIND_ERROR)
+        return false;
+    return answer->verdict == AZR_VERDICT_CORRECT || has_constructors(task, answer);
+}
+
+static bool is_literal(const char *arguments)
+{
+    azr_literal *literal = NULL;
+    bool good = azr_arguments_parse(arguments, strlen(arguments), &literal, NULL) == AZR_OK;
+    azr_literal_destroy(literal);
+    return good;
+}
+
 bool azr_answer_job(const azr_task *task, const azr_answer *answer, azr_exec_limits limits,
                     const char **out_inputs, azr_exec_job *out_job)
 {
-    if (answer->verdict != AZR_VERDICT_CORRECT || task->kind == AZR_KIND_DEDUCTION ||
-        task->kind == AZR_KIND_ERROR)
+    if (!is_to_be_run(task, answer))
         return false;
     bool induction = task->kind == AZR_KIND_INDUCTION;
     size_t first = first_judged(task, answer), n = induction ? task->n_pairs - first : 1;
     for (size_t i = 0; i < n; i++)
         out_inputs[i] = induction ? task->inputs[first + i] : answer->text;
+    bool literals = true;
+    for (size_t i = 0; i < n; i++)
+        literals = literals && is_literal(out_inputs[i]);
     *out_job = (azr_exec_job){.program = induction ? answer->text : task->program,
                               .inputs = out_inputs,
                               .n_inputs = n,
+                              .allow_constructors = !literals,
                               .limits = limits};
     return true;
 }
@@ -291,6 +318,8 @@ azr_verdict azr_answer_judge(const azr_task *task, const azr_answer *answer,
     bool induction = task->kind == AZR_KIND_INDUCTION;
     double accuracy = 0;
     azr_verdict verdict = answer->verdict;
+    if (has_constructors(task, answer))
+        verdict = AZR_VERDICT_CORRECT; /* so far */
     if (verdict != AZR_VERDICT_CORRECT) {
         say(detail, verdict == AZR_VERDICT_BAD_LITERAL && answer->text != NULL ? answer->text : "");
     } else if (task->kind == AZR_KIND_DEDUCTION) {

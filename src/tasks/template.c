@@ -65,6 +65,19 @@ static bool read_completion(const azr_template *template, azr_role role, azr_kin
     return azr_tasks__is_text(*completion);
 }
 
+/* Where constructors may be called, what is no literal is for the sandbox to judge. */
+static void allow_constructors(const azr_proposal_request *request, azr_proposal *proposal)
+{
+    if (request->rules == NULL || !request->rules->constructors ||
+        proposal->verdict != AZR_VERDICT_BAD_LITERAL || proposal->n_inputs == 0)
+        return;
+    proposal->verdict = AZR_VERDICT_VALID;
+    proposal->constructors = true;
+    for (size_t i = 0; i < proposal->n_inputs; i++)
+        if (strlen(proposal->inputs[i]) > AZR_TASK_MAX_ARGUMENT_BYTES)
+            proposal->verdict = AZR_VERDICT_TOO_LONG;
+}
+
 /* Puts the given functions before the program that must call them. */
 static void compose(const azr_proposal_request *request, azr_proposal *proposal)
 {
@@ -94,6 +107,7 @@ void azr_template_parse_proposal(const azr_template *template, const azr_proposa
         template->parse_proposal(request, span, out_proposal);
     else
         out_proposal->verdict = AZR_VERDICT_BAD_TEXT;
+    allow_constructors(request, out_proposal);
     if (request->kind == AZR_KIND_ERROR && out_proposal->verdict == AZR_VERDICT_VALID &&
         azr_tasks__uses_keywords(out_proposal->program, request->banned))
         out_proposal->verdict = AZR_VERDICT_FORBIDDEN;

@@ -305,6 +305,7 @@ static void parse_arguments(azr_span line, azr_answer *answer)
     if (azr_tasks__trim(line).size == 0) {
         answer->verdict = AZR_VERDICT_NO_ANSWER;
     } else if (!azr_tasks__call_arguments(line, &arguments)) {
+        arguments = line; /* not what stands before a bracket that something follows */
         answer->verdict = AZR_VERDICT_BAD_LITERAL;
     } else {
         azr_verdict verdict =

@@ -153,6 +153,7 @@ static void on_finish(void *context, const azr_sample *sample)
     azr_template_parse_answer(c->trainer->template, task, sample->text, sample->text_size,
                               &try->answer);
     try->answer.all_pairs = c->trainer->config.induction_check == AZR_INDUCTION_CHECK_ALL;
+    try->answer.constructors = c->trainer->config.allow_constructors;
     azr_exec_job job;
     const char **inputs = azr_alloc(task->n_pairs, sizeof *inputs);
     if (c->status == AZR_OK &&

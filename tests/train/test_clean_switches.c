@@ -20,6 +20,8 @@ static int set_up(void **state)
         "a):\\n...     return h(a)\\n>>> def h(a):\\n...     return {a}\\n>>> f(8)\\n\\n",
         "a):\\n...     return [a]\\n>>> x = 1\\n>>> f(9)\\n\\n",
         "a):\\n...     result = [a, a]\\n...     return result\\n>>> f(5)\\n\\n",
+        "a):\\n...     return len(a)\\n>>> f(set('ab'))\\n\\n",
+        "dict(a=1))\\n",
         "a):\\n...     import math\\n...     return math.floor(a)\\n>>> f(7)\\n\\n",
         NULL,
     };
@@ -117,13 +119,26 @@ static void test_refusals(void **state)
     assert_true(stored("banned", "%import math%") == 0.0 && refused("banned", "forbidden") > 0.0);
 }
 
+static void test_constructors(void **state)
+{
+    (void)state;
+    static const char inputs[] = "SELECT count(*) FROM tasks WHERE inputs = '[\"set(''ab'')\"]'";
+    static const char answers[] = "SELECT count(*) FROM attempts WHERE role = 'solver' AND kind = "
+                                  "'abduction' AND completion = 'dict(a=1))' AND verdict <> "
+                                  "'bad_literal'";
+    assert_true(tiny_run_query(&tiny, "off", inputs) == 0.0);
+    assert_true(tiny_run_query(&tiny, "off", answers) == 0.0);
+    train("constructors", false, "allow_constructors=true");
+    assert_true(tiny_run_query(&tiny, "constructors", inputs) > 0.0);
+    assert_true(tiny_run_query(&tiny, "constructors", answers) > 0.0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_off_by_default),
-        cmocka_unit_test(test_clean_ups),
-        cmocka_unit_test(test_entry_function),
-        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_off_by_default), cmocka_unit_test(test_clean_ups),
+        cmocka_unit_test(test_entry_function), cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_constructors),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

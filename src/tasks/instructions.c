@@ -83,8 +83,12 @@ static void put_parts(const azr_proposal_request *request, azr_strbuf *out)
     azr_strbuf_puts(out,
                     ". They are there already: do not define them again. `f` does something of "
                     "its own with what they give, not only pass it on.\n```python\n");
-    for (size_t i = 0; i < request->n_parts; i++)
-        azr_tasks__append_program((azr_span){request->parts[i], strlen(request->parts[i])}, out);
+    for (size_t i = 0; i < request->n_parts; i++) {
+        const azr_part *part = &request->parts[i];
+        azr_tasks__append_program((azr_span){part->program, strlen(part->program)}, out);
+        if (part->input != NULL)
+            azr_strbuf_printf(out, "# g_%zu(%s) gives %s\n", i, part->input, part->output);
+    }
     azr_strbuf_puts(out, "```\n");
 }
 

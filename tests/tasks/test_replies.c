@@ -143,7 +143,8 @@ static void test_parts(void **state)
     azr_task task = task_of(AZR_KIND_DEDUCTION);
     const azr_task *reference = &task;
     azr_proposal_request request = request_of(&task, &reference);
-    char *parts[] = {"def g_0(a):\n    return a\n", "def g_1(a):\n    return a\n"};
+    static char first[] = "def g_0(a):\n    return a\n", second[] = "def g_1(a):\n    return a\n";
+    const azr_part parts[] = {{.program = first}, {.program = second}};
     azr_strbuf text = {0};
     request.parts = parts;
     request.n_parts = 2;

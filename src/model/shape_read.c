@@ -411,10 +411,18 @@ azr_status azr_model__read_shape_of(const char *path, const azr_weights_file *fi
 
 azr_status azr_model_read_shape(const char *path, azr_model_shape *out_shape, azr_error *error)
 {
+    char *config = find_config(path);
     azr_weights_file *file = NULL;
-    azr_status status = azr_weights_open(path, &file, error);
-    if (status == AZR_OK)
-        status = azr_model__read_shape_of(path, file, out_shape, error);
+    azr_status status;
+    if (config != NULL) {
+        *out_shape = (azr_model_shape){0};
+        status = read_config_file(config, out_shape, error);
+    } else {
+        status = azr_weights_open(path, &file, error);
+        if (status == AZR_OK)
+            status = azr_model__read_shape_of(path, file, out_shape, error);
+    }
     azr_weights_close(file);
+    azr_free(config);
     return status;
 }

@@ -57,8 +57,8 @@ typedef struct azr_parameter {
 
 typedef struct azr_model azr_model;
 
-/* Reads only what is needed to say how big a model is: config.json, whether its weights are there or
- * not, or GGUF metadata. */
+/* Reads only what is needed to say how big a model is: config.json, whether its weights are there
+ * or not, or GGUF metadata. */
 azr_status azr_model_read_shape(const char *path, azr_model_shape *out_shape, azr_error *error);
 /* path: as azr_weights_open. dtype: F32, BF16 or AUTO. Weights are expanded once to f32. */
 azr_status azr_model_open(const char *path, azr_dtype dtype, azr_model **out_model,

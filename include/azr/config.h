@@ -63,6 +63,11 @@ typedef enum azr_entry_function {
     AZR_ENTRY_FUNCTION_F_OR_LAST
 } azr_entry_function; /* same order as azr_function_choice */
 
+typedef enum azr_program_block {
+    AZR_PROGRAM_BLOCK_FIRST,
+    AZR_PROGRAM_BLOCK_LAST
+} azr_program_block;
+
 typedef enum azr_task_filter {
     AZR_TASK_FILTER_ALL,
     AZR_TASK_FILTER_NON_ONE,
@@ -119,6 +124,7 @@ typedef struct azr_config {
     int64_t references;                /* 6 (K) */
     azr_entry_function entry_function; /* f */
     azr_clean_up remove_comments, remove_globals, remove_prints; /* never */
+    azr_program_block program_block;                             /* first */
     bool allow_constructors;                                     /* false */
     bool reject_several_functions, reject_tests;                 /* false false */
     char *banned_imports;                      /* "": words that no import of a proposal may have */

@@ -107,6 +107,7 @@ typedef struct azr_program_rules {
     bool drop_comments; /* docstrings and empty lines too */
     bool drop_globals;  /* at the left margin only imports, functions and classes stay */
     bool drop_prints;
+    bool last_block;    /* where a reply holds several programs, the last one is meant */
     bool one_function;  /* SEVERAL_FUNCTIONS: methods and functions in functions count */
     bool no_tests;      /* HAS_TESTS: what looks like a test or example of its own */
     const char *banned; /* FORBIDDEN: imports with such a component; commas between; may be NULL */

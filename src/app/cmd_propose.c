@@ -76,7 +76,8 @@ static azr_status prepare(proposing *p, azr_error *error)
     p->request.n_inputs = (size_t)config->induction_inputs;
     p->rules = azr_program_rules_of(config, false);
     p->request.rules = &p->rules;
-    p->request.banned = azr_keywords_parse(config->error_banned);
+    if (kind == AZR_KIND_ERROR)
+        p->request.banned = azr_keywords_parse(config->error_banned);
     p->references = azr_alloc(p->list.n + 1, sizeof(const azr_task *));
     size_t n = 0;
     for (size_t i = 0; i < p->list.n; i++) {

@@ -86,6 +86,10 @@ const azr_config_option azr_config__options[] = {
            "seeds", "always"),
     CHOICE(remove_prints, "never", "take calls of print out of proposed programs", "never", "seeds",
            "always"),
+    CHOICE(program_block, "first",
+           "which of a proposal's programs is meant, where the template reads blocks and there are "
+           "several",
+           "first", "last"),
     SWITCH(allow_constructors, "false",
            "arguments may be calls of constructors too, as set() or Counter('abc'): proposers' and "
            "those of abduction's answers"),

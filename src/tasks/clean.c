@@ -353,6 +353,7 @@ azr_program_rules azr_program_rules_of(const azr_config *config, bool seeding)
                                .drop_comments = applies(config->remove_comments, seeding),
                                .drop_globals = applies(config->remove_globals, seeding),
                                .drop_prints = applies(config->remove_prints, seeding),
+                               .last_block = config->program_block == AZR_PROGRAM_BLOCK_LAST,
                                .one_function = config->reject_several_functions,
                                .no_tests = config->reject_tests,
                                .banned = config->banned_imports,

@@ -41,9 +41,16 @@ static void put_requirements(bool solver, azr_strbuf *out)
              "`return` of `f`.\n");
 }
 
+/* What the program is cleaned of, or refused for. */
 static void put_banned(const azr_proposal_request *request, azr_strbuf *out)
 {
     const char *banned = request->rules != NULL ? request->rules->banned : NULL;
+    if (request->rules != NULL && request->rules->no_tests)
+        azr_strbuf_puts(out, "- The code holds neither the input nor a test or example.\n");
+    if (request->rules != NULL && request->rules->drop_globals)
+        azr_strbuf_puts(out, "- Variables live inside of functions: others are removed.\n");
+    if (request->rules != NULL && request->rules->one_function)
+        azr_strbuf_puts(out, "- There is one `def` in the code, and no more.\n");
     if (banned != NULL && banned[0] != '\0')
         azr_strbuf_printf(
             out, "- These words may not appear anywhere, not even in a comment: %s.\n", banned);

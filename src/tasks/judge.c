@@ -199,11 +199,12 @@ static size_t first_judged(const azr_task *task, const azr_answer *answer)
     return task->kind == AZR_KIND_INDUCTION && !answer->all_pairs ? azr_task_given_pairs(task) : 0;
 }
 
-/* Arguments with calls of constructors, which may be allowed? */
+/* Arguments with calls of constructors, which may be allowed? A template's verdict on what is no
+ * literal is BAD_LITERAL, or WRONG where form is another matter. */
 static bool has_constructors(const azr_task *task, const azr_answer *answer)
 {
     return task->kind == AZR_KIND_ABDUCTION && answer->constructors && answer->text != NULL &&
-           answer->verdict == AZR_VERDICT_BAD_LITERAL &&
+           (answer->verdict == AZR_VERDICT_BAD_LITERAL || answer->verdict == AZR_VERDICT_WRONG) &&
            strlen(answer->text) <= AZR_TASK_MAX_ARGUMENT_BYTES;
 }
 
@@ -333,6 +334,8 @@ azr_verdict azr_answer_judge(const azr_task *task, const azr_answer *answer,
         verdict = judge_pairs(task, reply, first_judged(task, answer), &accuracy, detail);
     } else {
         verdict = judge_run(task->outputs[0], &reply->runs[0], detail);
+        if (verdict == AZR_VERDICT_BAD_LITERAL && answer->verdict != AZR_VERDICT_CORRECT)
+            verdict = answer->verdict;
     }
     if (!induction)
         accuracy = verdict == AZR_VERDICT_CORRECT;

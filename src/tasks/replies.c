@@ -97,7 +97,8 @@ static char *program_of(azr_span block)
 static void read_triplet(azr_span reply, azr_proposal *proposal)
 {
     azr_span program, input;
-    if (!azr_tasks__find_block(reply, "python", false, &program)) {
+    bool last = proposal->rules != NULL && proposal->rules->last_block;
+    if (!azr_tasks__find_block(reply, "python", last, &program)) {
         proposal->verdict = AZR_VERDICT_NO_PROGRAM;
         return;
     }

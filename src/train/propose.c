@@ -111,7 +111,9 @@ static azr_status make_prompts(azr_trainer *trainer, const azr_propose_plan *pla
                 .n_samples = n,
                 .request = {.kind = (azr_kind)kind,
                             .n_inputs = (size_t)trainer->config.induction_inputs,
-                            .banned = azr_keywords_parse(trainer->config.error_banned)}};
+                            .banned = kind == AZR_KIND_ERROR
+                                          ? azr_keywords_parse(trainer->config.error_banned)
+                                          : 0}};
             bool fits = false;
             prompt->rules = azr_program_rules_of(&trainer->config, plan->step == 0);
             prompt->request.rules = &prompt->rules;

@@ -88,6 +88,7 @@ static void write_model(const char *folder, int64_t n_tokens)
     shape.n_heads = 2;
     shape.n_kv_heads = 1;
     shape.n_vocab = n_tokens;
+    shape.max_seq_len = 8192; /* instructions in words, a token for each byte */
     azr_model *model;
     azr_error error;
     assert_ok(azr_model_create(&shape, AZR_DTYPE_F32, 7, &model, &error), &error);

@@ -249,18 +249,19 @@ static void test_config(void **state)
     azr_program_rules rules = azr_program_rules_of(&config, true);
     assert_int_equal(rules.function, AZR_FUNCTION_F);
     assert_false(rules.drop_comments || rules.drop_globals || rules.drop_prints);
-    assert_false(rules.one_function || rules.no_tests);
+    assert_false(rules.one_function || rules.no_tests || rules.last_block || rules.constructors);
     assert_string_equal(rules.banned, "");
     static const char *const sets[] = {"entry_function=f_or_last",      "remove_comments=seeds",
                                        "remove_globals=always",         "remove_prints=seeds",
                                        "reject_several_functions=true", "reject_tests=true",
-                                       "banned_imports=random,time"};
+                                       "banned_imports=random,time",    "program_block=last",
+                                       "allow_constructors=true"};
     for (size_t i = 0; i < AZR_COUNT(sets); i++)
         assert_int_equal(azr_config_set(&config, sets[i], NULL), AZR_OK);
     rules = azr_program_rules_of(&config, false);
     assert_int_equal(rules.function, AZR_FUNCTION_F_OR_LAST);
     assert_true(!rules.drop_comments && rules.drop_globals && !rules.drop_prints);
-    assert_true(rules.one_function && rules.no_tests);
+    assert_true(rules.one_function && rules.no_tests && rules.last_block && rules.constructors);
     assert_string_equal(rules.banned, "random,time");
     rules = azr_program_rules_of(&config, true);
     assert_true(rules.drop_comments && rules.drop_globals && rules.drop_prints);

@@ -104,13 +104,14 @@ static void test_proposals(void **state)
     azr_strbuf_deinit(&long_text);
 }
 
-static azr_verdict answer(const azr_task *task, bool allowed, const char *text)
+static azr_verdict answer_by(const azr_template *template, const azr_task *task, bool allowed,
+                             const char *text)
 {
     azr_answer answer;
     const char *inputs[8];
     azr_exec_job job;
     azr_exec_reply reply = {0};
-    azr_template_parse_answer(transcript, task, text, strlen(text), &answer);
+    azr_template_parse_answer(template, task, text, strlen(text), &answer);
     answer.constructors = allowed;
     bool run = azr_answer_job(task, &answer, azr_exec_default_limits(), inputs, &job);
     if (run && azr_executor_run(executor, &job, &reply, &error) != AZR_OK)
@@ -119,6 +120,11 @@ static azr_verdict answer(const azr_task *task, bool allowed, const char *text)
     azr_exec_reply_deinit(&reply);
     azr_answer_deinit(&answer);
     return verdict;
+}
+
+static azr_verdict answer(const azr_task *task, bool allowed, const char *text)
+{
+    return answer_by(transcript, task, allowed, text);
 }
 
 static void test_answers(void **state)
@@ -142,6 +148,14 @@ static void test_answers(void **state)
             fail_msg("%s", cases[i].text);
     assert_int_equal(answer(&task, false, cases[0].text), AZR_VERDICT_BAD_LITERAL);
     assert_int_equal(answer(&task, false, cases[2].text), AZR_VERDICT_CORRECT);
+    /* Who keeps the form is wrong with something else, not ill-formed. */
+    const azr_template *azr;
+    assert_int_equal(azr_template_find("azr", &azr, &error), AZR_OK);
+    static const char called[] = "</think><answer>```input\nset([2, 1])\n```";
+    static const char open[] = "</think><answer>```input\nopen('x')\n```";
+    assert_int_equal(answer_by(azr, &task, true, called), AZR_VERDICT_CORRECT);
+    assert_int_equal(answer_by(azr, &task, false, called), AZR_VERDICT_WRONG);
+    assert_int_equal(answer_by(azr, &task, true, open), AZR_VERDICT_WRONG);
     /* A literal is one however it is asked for; an answer of deduction never is a call. */
     task.kind = AZR_KIND_DEDUCTION;
     assert_int_equal(answer(&task, true, "sorted([1, 2])"), AZR_VERDICT_BAD_LITERAL);

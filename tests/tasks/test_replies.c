@@ -155,6 +155,45 @@ static void test_parts(void **state)
     azr_task_deinit(&task);
 }
 
+static void test_rules(void **state)
+{
+    (void)state;
+    azr_task task = task_of(AZR_KIND_DEDUCTION);
+    const azr_task *reference = &task;
+    azr_proposal_request request = request_of(&task, &reference);
+    static const char *const lines[] = {"neither the input nor a test", "others are removed",
+                                        "one `def`", "random"};
+    const azr_program_rules none = {0}, all = {.no_tests = true,
+                                               .drop_globals = true,
+                                               .one_function = true,
+                                               .banned = "random"};
+    for (int on = 0; on < 2; on++) {
+        azr_strbuf text = {0};
+        request.rules = on ? &all : &none;
+        azr_template_propose(find("azr"), &request, &text);
+        for (size_t i = 0; i < AZR_COUNT(lines); i++)
+            if (on)
+                assert_holds(&text, lines[i]);
+            else if (i < 3)
+                assert_lacks(&text, lines[i]);
+        azr_strbuf_deinit(&text);
+    }
+    /* Which of several programs. */
+    static const char reply[] = "</think><answer>```python\ndef f(a):\n    return 1\n```\n"
+                                "```python\ndef f(b):\n    return 2\n```\n```input\n3\n```";
+    const azr_program_rules last = {.last_block = true};
+    for (int on = 0; on < 2; on++) {
+        azr_proposal proposal;
+        request.rules = on ? &last : &none;
+        azr_template_parse_proposal(find("azr"), &request, reply, strlen(reply), &proposal);
+        assert_int_equal(proposal.verdict, AZR_VERDICT_VALID);
+        assert_string_equal(proposal.program,
+                            on ? "def f(b):\n    return 2\n" : "def f(a):\n    return 1\n");
+        azr_proposal_deinit(&proposal);
+    }
+    azr_task_deinit(&task);
+}
+
 /* --- proposals -------------------------------------------------------------------------------- */
 
 #define P "```python\ndef f(a):\n    return a\n```\n"
@@ -371,13 +410,10 @@ static void test_noise(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_prompts),
-        cmocka_unit_test(test_difficulty),
-        cmocka_unit_test(test_parts),
-        cmocka_unit_test(test_proposals),
-        cmocka_unit_test(test_induction_proposals),
-        cmocka_unit_test(test_answers),
-        cmocka_unit_test(test_form),
+        cmocka_unit_test(test_prompts),   cmocka_unit_test(test_difficulty),
+        cmocka_unit_test(test_parts),     cmocka_unit_test(test_rules),
+        cmocka_unit_test(test_proposals), cmocka_unit_test(test_induction_proposals),
+        cmocka_unit_test(test_answers),   cmocka_unit_test(test_form),
         cmocka_unit_test(test_noise),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -152,6 +152,42 @@ static void test_interest(void **state)
     assert_true(tiny_run_metric(&tiny, "interest", 1, "proposer/refused/constant") > 0.0);
 }
 
+/* The same through the template that asks in words, with functions to call. */
+static void test_azr_template(void **state)
+{
+    (void)state;
+    static const char *const pieces[] = {
+        " a </think><answer>```python\\ndef f(a):\\n    return "
+        "a[7]\\n```\\n```input\\n[]\\n```</answer>",
+        " b </think><answer>```python\\ndef f(a):\\n    return [g_0(a), 1]\\n```\\n"
+        "```input\\n4\\n```</answer>",
+        " c </think><answer>```output\\nIndexError\\n```</answer>",
+        NULL,
+    };
+    const tiny_run outside = tiny;
+    tiny_run_create_with(&tiny, pieces);
+    const char *const sets[] = {"kinds=deduction,error",
+                                "template=azr",
+                                "composite_chance=0.5",
+                                "max_prompt_tokens=4000",
+                                "references=1",
+                                "batch_size=12",
+                                "seed_rounds=1",
+                                "total_steps=1",
+                                "micro_batch_tokens=4096",
+                                NULL};
+    tiny_run_train(&tiny, "words", false, sets);
+    assert_true(count("words",
+                      "SELECT count(*) FROM tasks WHERE kind = 'error' AND outputs = "
+                      "'[\"IndexError\"]' AND program = 'def f(a):\n    return a[7]\n'") > 0.0);
+    assert_true(count("words", "SELECT count(*) FROM attempts WHERE kind = 'error' AND role = "
+                               "'solver' AND verdict = 'correct'") > 0.0);
+    assert_true(count("words", "SELECT count(*) FROM tasks WHERE program LIKE "
+                               "'def g_0(a):%def f(a):_    return [g_0(a), 1]%'") > 0.0);
+    tiny_run_remove(&tiny);
+    tiny = outside;
+}
+
 static void test_resume(void **state)
 {
     (void)state;
@@ -168,7 +204,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_off_by_default), cmocka_unit_test(test_error_kind),
         cmocka_unit_test(test_error_alone),    cmocka_unit_test(test_error_banned),
-        cmocka_unit_test(test_interest),       cmocka_unit_test(test_resume),
+        cmocka_unit_test(test_interest),       cmocka_unit_test(test_azr_template),
+        cmocka_unit_test(test_resume),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -412,7 +412,7 @@ static void kills_under_load(void **state)
 {
     (void)state;
     const char *wish = getenv("AZR_KILLS");
-    unsigned n = wish != NULL ? (unsigned)strtoul(wish, NULL, 10) : 24;
+    unsigned n = wish != NULL ? (unsigned)strtoul(wish, NULL, 10) : 12;
     check_kills("auto", n);
     check_kills("fork", n);
 }

@@ -143,8 +143,8 @@ const azr_config_option azr_config__options[] = {
     INTEGER(novelty_memory, "4096", 0, 1e9, "tasks",
             "of each kind, the newest, that these are counted among; 0: all in the store"),
     SWITCH(interest, "false",
-           "refuse a task that gives the same for other inputs, gives back an argument, or is "
-           "solved by every sample"),
+           "refuse a task that gives the same for other inputs, gives back an argument, only calls "
+           "a function it was given, or is solved by every sample"),
     CHOICE(task_filter, "all",
            "what is stored: all; not what every sample solved; nor what none did", "all", "non_one",
            "non_extremes"),

@@ -69,11 +69,12 @@ size_t azr_utf8_valid(const char *text, size_t size);
  * from GGUF metadata. Same tokenizer, same bytes. */
 azr_status azr_tokenizer_save(const azr_tokenizer *tokenizer, const char *folder, azr_error *error);
 
-/* Appends what stands before and behind one user message in a conversation, up to where the
- * assistant speaks. Only ChatML (<|im_start|>, <|im_end|>) is known; other formats are
- * AZR_ERROR_UNSUPPORTED. system NULL: the default that the model's template holds, if any. */
+/* Appends what stands before and behind one user's message in a conversation, up to where the
+ * assistant speaks, as the model's chat template has it. *out_trims: white space around the message
+ * is left out. system NULL: no system message, but the template's default if any. A template that
+ * goes beyond the Jinja2 azr knows is AZR_ERROR_UNSUPPORTED, and the error says at what. */
 azr_status azr_chat_wrap(const azr_tokenizer *tokenizer, const char *system, azr_strbuf *out_before,
-                         azr_strbuf *out_behind, azr_error *error);
+                         azr_strbuf *out_behind, bool *out_trims, azr_error *error);
 /* The tokens of such a conversation, free with azr_free. What looks like a special token in the
  * message is text: it cannot end the user's turn. */
 azr_status azr_chat_encode(const azr_tokenizer *tokenizer, const char *system, const char *text,

@@ -190,7 +190,7 @@ static azr_status run(int argc, char **argv, azr_error *error)
         {.name = "chat",
          .type = AZR_OPTION_FLAG,
          .value = &options.chat,
-         .help = "the prompt is a user's message in the model's chat format (ChatML only)"},
+         .help = "the prompt is a user's message in the model's chat format"},
         {.name = "system",
          .type = AZR_OPTION_TEXT,
          .value = &options.system,

@@ -188,6 +188,38 @@ static void test_azr_template(void **state)
     tiny = outside;
 }
 
+/* A user's message in the model's own format, which is no ChatML; the whole reply is the answer. */
+static void test_chat_template(void **state)
+{
+    (void)state;
+    static const char *const pieces[] = {
+        "```python\\ndef f(a):\\n    return [a, 5]\\n```\\n```input\\n2\\n```",
+        "It is\\n```output\\n[2, 5]\\n```", "<|turn|>", NULL};
+    static const char template[] =
+        "{% for m in messages %}<|turn|>{{ m.role }}\n{{ m.content | trim }}\n{% endfor %}"
+        "{% if add_generation_prompt %}<|turn|>assistant\n{% endif %}";
+    const tiny_run outside = tiny;
+    tiny_run_create_with(&tiny, pieces);
+    const char *const sets[] = {
+        "kinds=deduction", "template=chat",           "max_prompt_tokens=4000",
+        "references=1",    "batch_size=12",           "seed_rounds=1",
+        "total_steps=1",   "micro_batch_tokens=4096", NULL};
+    tiny_run_refused(&tiny, "none", false, sets, "the model has no chat template");
+    char *path = tiny_run_path(&tiny, "model/chat_template.jinja");
+    assert_int_equal(azr_file_write(path, template, strlen(template), NULL), AZR_OK);
+    tiny_run_train(&tiny, "chat", false, sets);
+    assert_true(count("chat", "SELECT count(*) FROM tasks WHERE kind = 'deduction' AND program = "
+                              "'def f(a):\n    return [a, 5]\n'") > 0.0);
+    assert_true(count("chat", "SELECT count(*) FROM attempts WHERE role = 'solver' AND verdict = "
+                              "'correct'") > 0.0);
+    static const char unknown[] = "\n{% macro x() %}{% endmacro %}";
+    assert_int_equal(azr_file_write(path, unknown, strlen(unknown), NULL), AZR_OK);
+    tiny_run_refused(&tiny, "macro", false, sets, "line 2: the statement 'macro' is not known");
+    azr_free(path);
+    tiny_run_remove(&tiny);
+    tiny = outside;
+}
+
 static void test_resume(void **state)
 {
     (void)state;
@@ -205,7 +237,7 @@ int main(void)
         cmocka_unit_test(test_off_by_default), cmocka_unit_test(test_error_kind),
         cmocka_unit_test(test_error_alone),    cmocka_unit_test(test_error_banned),
         cmocka_unit_test(test_interest),       cmocka_unit_test(test_azr_template),
-        cmocka_unit_test(test_resume),
+        cmocka_unit_test(test_chat_template),  cmocka_unit_test(test_resume),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -111,4 +111,5 @@ def main():
         print(os.path.join(folder, output))
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -889,6 +889,7 @@ static int close_worker(void **state)
 
 int main(void)
 {
+    signal(SIGPIPE, SIG_IGN); /* as the server does: a worker may die under its command */
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(no_child_of_a_run),
         cmocka_unit_test(no_call_of_the_keeper),

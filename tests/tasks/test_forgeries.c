@@ -393,8 +393,7 @@ static void induction_proposals(void **state)
                     forgeries, AZR_COUNT(forgeries));
 }
 
-/* --- replies: blocks, tags, turns --------------------------------------------------------------
- */
+/* --- replies: blocks, tags, turns --------------------------------------------- */
 
 static void replies(void **state)
 {

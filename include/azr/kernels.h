@@ -184,9 +184,11 @@ void azr_logprob_backward(int64_t n_rows, int64_t n_vocab, float temperature, fl
 /* Draws a token from softmax(logits / temperature) cut to the top_k likeliest (0: all) and then to
  * the smallest set of likeliest tokens with probability >= top_p (1: all), renormalised; u in [0,
  * 1) picks by inverse cumulative distribution in order of token ids. temperature 0: the likeliest,
- * lowest id on ties. scratch: V floats. */
-int32_t azr_sample_token(int64_t n_vocab, const float *logits, float temperature, int32_t top_k,
-                         float top_p, double u, float *scratch);
+ * lowest id on ties. scratch: V floats. *logprob (of the token) and *entropy: the bits that
+ * azr_logprob_forward gives, of the distribution before it is cut (temperature 0: as for 1); either
+ * may be NULL. */
+int32_t azr_draw_token(int64_t n_vocab, const float *logits, float temperature, int32_t top_k,
+                       float top_p, double u, float *scratch, float *logprob, float *entropy);
 
 /* --- optimizer -------------------------------------------------------------------------------- */
 

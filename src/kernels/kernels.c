@@ -240,12 +240,12 @@ void azr_logprob_backward(int64_t n_rows, int64_t n_vocab, float temperature, fl
                                 dlogprobs + r, dentropies != NULL ? dentropies + r : NULL);
 }
 
-int32_t azr_sample_token(int64_t n_vocab, const float *logits, float temperature, int32_t top_k,
-                         float top_p, double u, float *scratch)
+int32_t azr_draw_token(int64_t n_vocab, const float *logits, float temperature, int32_t top_k,
+                       float top_p, double u, float *scratch, float *logprob, float *entropy)
 {
     AZR_CHECK(n_vocab > 0);
-    return azr_kernels__table()->sample_token(n_vocab, logits, temperature, top_k, top_p, u,
-                                              scratch);
+    return azr_kernels__table()->draw_token(n_vocab, logits, temperature, top_k, top_p, u, scratch,
+                                            logprob, entropy);
 }
 
 void azr_adamw_update(const azr_adamw *adamw, int64_t n, float grad_scale, float *w, float *grad,

@@ -71,8 +71,9 @@ typedef void azr_logprob_forward_kernel(int64_t n_rows, int64_t n_vocab, float t
 typedef void azr_logprob_backward_kernel(int64_t n_rows, int64_t n_vocab, float temperature,
                                          float *logits, const int32_t *targets,
                                          const float *dlogprobs, const float *dentropies);
-typedef int32_t azr_sample_kernel(int64_t n_vocab, const float *logits, float temperature,
-                                  int32_t top_k, float top_p, double u, float *scratch);
+typedef int32_t azr_draw_kernel(int64_t n_vocab, const float *logits, float temperature,
+                                int32_t top_k, float top_p, double u, float *scratch,
+                                float *logprob, float *entropy);
 typedef void azr_adamw_kernel(const azr_adamw *adamw, int64_t n, float grad_scale, float *w,
                               float *grad, float *m, float *v);
 typedef double azr_sum_squares_kernel(int64_t n, const float *x);
@@ -95,7 +96,7 @@ typedef struct azr_kernel_table {
     azr_attention_backward_kernel *attention_backward;
     azr_logprob_forward_kernel *logprob_forward;
     azr_logprob_backward_kernel *logprob_backward;
-    azr_sample_kernel *sample_token;
+    azr_draw_kernel *draw_token;
     azr_adamw_kernel *adamw;
     azr_sum_squares_kernel *sum_squares;
     azr_to_bf16_kernel *to_bf16;
@@ -125,7 +126,7 @@ azr_attention_forward_kernel azr_kernels__attention_forward_ref;
 azr_attention_backward_kernel azr_kernels__attention_backward_ref;
 azr_logprob_forward_kernel azr_kernels__logprob_forward_ref;
 azr_logprob_backward_kernel azr_kernels__logprob_backward_ref;
-azr_sample_kernel azr_kernels__sample_token_ref;
+azr_draw_kernel azr_kernels__draw_token_ref;
 azr_adamw_kernel azr_kernels__adamw_ref;
 azr_sum_squares_kernel azr_kernels__sum_squares_ref;
 azr_to_bf16_kernel azr_kernels__to_bf16_ref;

@@ -316,16 +316,6 @@ done:
 
 /* --- states that azr_kv_extend gave ----------------------------------------------------------- */
 
-/* The draw is from the tempered distribution, and so is its log-probability. */
-static void draw_row(int64_t n_vocab, const float *logits, const azr_draw *draw, float *scratch,
-                     int32_t *token, float *logprob, float *entropy)
-{
-    float temperature = draw->temperature > 0 ? draw->temperature : 1;
-    *token = azr_sample_token(n_vocab, logits, draw->temperature, draw->top_k, draw->top_p, draw->u,
-                              scratch);
-    azr_logprob_forward(1, n_vocab, temperature, logits, token, logprob, entropy);
-}
-
 static azr_status check_draws(size_t n, const azr_draw *draws, azr_error *error)
 {
     for (size_t i = 0; i < n; i++) {
@@ -361,9 +351,11 @@ azr_status azr_model_draw(azr_model *model, const float *states, size_t n, const
 #pragma omp parallel for num_threads(n_threads) schedule(dynamic)
         for (int64_t i = 0; i < n_block; i++) {
             size_t r = at + (size_t)i;
-            draw_row(n_vocab, logits + i * n_vocab, &draws[r],
-                     scratch + omp_get_thread_num() * n_vocab, &tokens[r], &logprobs[r],
-                     entropies != NULL ? &entropies[r] : NULL);
+            const azr_draw *draw = &draws[r];
+            tokens[r] =
+                azr_draw_token(n_vocab, logits + i * n_vocab, draw->temperature, draw->top_k,
+                               draw->top_p, draw->u, scratch + omp_get_thread_num() * n_vocab,
+                               &logprobs[r], entropies != NULL ? &entropies[r] : NULL);
         }
     }
     azr_free(scratch);

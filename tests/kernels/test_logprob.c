@@ -161,8 +161,8 @@ static void check_distribution(int64_t v, const float *logits, float temperature
     double *counts = calloc((size_t)v, sizeof *counts);
     int32_t before = 0;
     for (int i = 0; i < N; i++) {
-        int32_t token =
-            azr_sample_token(v, logits, temperature, top_k, top_p, (i + 0.5) / N, scratch);
+        int32_t token = azr_draw_token(v, logits, temperature, top_k, top_p, (i + 0.5) / N, scratch,
+                                       NULL, NULL);
         assert_true(token >= before && token < v); /* order of ids */
         before = token;
         counts[token] += 1.0 / N;
@@ -209,11 +209,25 @@ static void sample_level(const char *level)
         check_distribution(V, x, 0.8F, 0, (float)(sum - 1e-4), kept);
     }
     float scratch[V];
-    assert_int_equal(azr_sample_token(V, x, 0, 0, 1, 0.999, scratch), order[0]);
-    assert_int_equal(azr_sample_token(1, x, 1, 3, 0.5F, 0.7, scratch), 0);
+    assert_int_equal(azr_draw_token(V, x, 0, 0, 1, 0.999, scratch, NULL, NULL), order[0]);
+    assert_int_equal(azr_draw_token(1, x, 1, 3, 0.5F, 0.7, scratch, NULL, NULL), 0);
     x[order[0]] = NAN;
-    int32_t token = azr_sample_token(V, x, 1, 0, 1, 0.5, scratch);
+    int32_t token = azr_draw_token(V, x, 1, 0, 1, 0.5, scratch, NULL, NULL);
     assert_true(token >= 0 && token < V);
+}
+
+/* A draw's log-probability and entropy are those of azr_logprob_forward, to the bit. */
+static void check_draw_numbers(int64_t v, const float *logits, float temperature, float *scratch)
+{
+    for (int i = 0; i < 5; i++) {
+        float logprob, entropy, wanted[2];
+        int32_t token = azr_draw_token(v, logits, temperature, i == 1 ? 3 : 0, i == 2 ? 0.5F : 1,
+                                       0.2 * i, scratch, &logprob, &entropy);
+        azr_logprob_forward(1, v, temperature > 0 ? temperature : 1, logits, &token, &wanted[0],
+                            &wanted[1]);
+        assert_memory_equal(&logprob, &wanted[0], sizeof logprob);
+        assert_memory_equal(&entropy, &wanted[1], sizeof entropy);
+    }
 }
 
 static void large_level(const char *level)
@@ -223,6 +237,9 @@ static void large_level(const char *level)
         return;
     float *x = test_array(V, 1, 6), *scratch = test_array(V, 2, 1);
     int n_same = 0, n_all = 0;
+    check_draw_numbers(V, x, 0, scratch);
+    check_draw_numbers(V, x, 0.8F, scratch);
+    check_draw_numbers(V - 3, x, 1, scratch);
     static const struct {
         int32_t top_k;
         float top_p;
@@ -230,9 +247,10 @@ static void large_level(const char *level)
     for (size_t c = 0; c < 5; c++) {
         for (int i = 0; i < N_DRAWS; i++, n_all++) {
             double u = (i + 0.5) / N_DRAWS;
-            int32_t a = azr_sample_token(V, x, 1, cuts[c].top_k, cuts[c].top_p, u, scratch);
-            int32_t b =
-                azr_kernels__sample_token_ref(V, x, 1, cuts[c].top_k, cuts[c].top_p, u, scratch);
+            int32_t a =
+                azr_draw_token(V, x, 1, cuts[c].top_k, cuts[c].top_p, u, scratch, NULL, NULL);
+            int32_t b = azr_kernels__draw_token_ref(V, x, 1, cuts[c].top_k, cuts[c].top_p, u,
+                                                    scratch, NULL, NULL);
             n_same += a == b;
         }
     }

@@ -38,8 +38,8 @@ static int64_t count_kept(int64_t n_vocab, const float *logits, float max, float
     return n_kept;
 }
 
-int32_t azr_kernels__sample_token_ref(int64_t n_vocab, const float *logits, float temperature,
-                                      int32_t top_k, float top_p, double u, float *scratch)
+static int32_t sample_token(int64_t n_vocab, const float *logits, float temperature, int32_t top_k,
+                            float top_p, double u, float *scratch)
 {
     int32_t best = likeliest(n_vocab, logits);
     if (temperature <= 0)
@@ -65,4 +65,14 @@ int32_t azr_kernels__sample_token_ref(int64_t n_vocab, const float *logits, floa
             return (int32_t)i;
     }
     return (int32_t)last; /* rounding left u a hair above the sum, or NaN */
+}
+
+int32_t azr_kernels__draw_token_ref(int64_t n_vocab, const float *logits, float temperature,
+                                    int32_t top_k, float top_p, double u, float *scratch,
+                                    float *logprob, float *entropy)
+{
+    int32_t token = sample_token(n_vocab, logits, temperature, top_k, top_p, u, scratch);
+    azr_kernels__logprob_forward_ref(1, n_vocab, temperature > 0 ? temperature : 1, logits, &token,
+                                     logprob, entropy);
+    return token;
 }

@@ -93,6 +93,12 @@ static int64_t count_together(const azr_attention_shape *shape, const int64_t *s
     return n;
 }
 
+/* Enough queries for all threads to do whole ones. */
+static bool are_many(int64_t n_queries)
+{
+    return n_queries >= (int64_t)2 * azr_kernels_threads();
+}
+
 /* Jobs of about AZR_ATTENTION_PAIRS pairs; returns their number, writes them where jobs is given.
  * One row (decoding) reads each key once: waiting for memory is all it does, and it waits least
  * when a token's keys and values are read from one end to the other, so all kv heads go together.
@@ -103,7 +109,7 @@ static int64_t list_forward_jobs(const azr_attention_shape *shape,
 {
     int64_t n_jobs = 0, n_kv = shape->n_kv_heads, n_together;
     int64_t n_rows_max = max64(1, AZR_ATTENTION_PAIRS * n_kv / shape->n_heads);
-    bool together = n_queries >= (int64_t)2 * azr_kernels_threads();
+    bool together = are_many(n_queries);
     for (int64_t i = 0; i < n_queries; i += n_together) {
         int64_t n = queries[i].n_rows;
         int64_t step = n == 1 && together ? AZR_ATTENTION_KV_HEADS : 1;
@@ -116,13 +122,27 @@ static int64_t list_forward_jobs(const azr_attention_shape *shape,
                                          begin,
                                          min64(begin + n_rows_max, n),
                                          kv,
-                                         min64(kv + step, n_kv)};
+                                         min64(kv + step, n_kv),
+                                         NULL,
+                                         false};
                 if (jobs != NULL)
                     jobs[n_jobs] = job;
             }
         }
     }
     return n_jobs;
+}
+
+/* Jobs of many streams are done in turns, so that each one's successor is known. */
+static void link_jobs(azr_attention_job *jobs, int64_t n_jobs, int n_threads)
+{
+    for (int64_t i = 0; i + n_threads < n_jobs; i++) {
+        azr_attention_job *next = &jobs[i + n_threads];
+        if (jobs[i].n_queries > 1 || next->n_queries > 1)
+            continue;
+        jobs[i].next = next;
+        next->is_fetched = jobs[i].kv_end - jobs[i].kv_begin > 1;
+    }
 }
 
 void azr_attention_forward(const azr_attention_shape *shape, const azr_attention_query *queries,
@@ -137,12 +157,24 @@ void azr_attention_forward(const azr_attention_shape *shape, const azr_attention
     int64_t n_jobs = list_forward_jobs(shape, queries, shared, n_queries, NULL);
     azr_attention_job *jobs = azr_alloc((size_t)n_jobs + 1, sizeof *jobs);
     list_forward_jobs(shape, queries, shared, n_queries, jobs);
-#pragma omp parallel num_threads(n_jobs > 1 ? azr_kernels_threads() : 1)
+    int n_threads = n_jobs > 1 ? azr_kernels_threads() : 1;
+    bool in_turns = are_many(n_queries);
+    for (int64_t i = 0; i < n_queries; i++)
+        in_turns = in_turns && queries[i].n_rows == 1;
+    if (in_turns)
+        link_jobs(jobs, n_jobs, n_threads);
+#pragma omp parallel num_threads(n_threads)
     {
         float *scratch = scratch_alloc(shape, n_keys, false);
+        if (in_turns) {
+#pragma omp for schedule(static, 1)
+            for (int64_t i = 0; i < n_jobs; i++)
+                table->attention_forward(shape, &jobs[i], q, q_stride, out, scratch);
+        } else {
 #pragma omp for schedule(dynamic)
-        for (int64_t i = 0; i < n_jobs; i++)
-            table->attention_forward(shape, &jobs[i], q, q_stride, out, scratch);
+            for (int64_t i = 0; i < n_jobs; i++)
+                table->attention_forward(shape, &jobs[i], q, q_stride, out, scratch);
+        }
         azr_free(scratch);
     }
     azr_free(jobs);

@@ -41,12 +41,15 @@ typedef void azr_embedding_backward_kernel(int64_t n_rows, int64_t d, int64_t n_
 /* What one call of the forward kernel does: rows [i_begin, i_end) of each of n_queries queries, for
  * all heads that share one of the kv heads [kv_begin, kv_end). More than one query: all of them
  * have one row, and shared[i] is how many first positions query i has in the same memory as query
- * i - 1. */
+ * i - 1. next: a job that the same thread does after this one and whose first keys this one shall
+ * fetch, or NULL; is_fetched: this is such a job. */
 typedef struct azr_attention_job {
     const azr_attention_query *queries;
     const int64_t *shared;
     int64_t n_queries;
     int64_t i_begin, i_end, kv_begin, kv_end;
+    const struct azr_attention_job *next;
+    bool is_fetched;
 } azr_attention_job;
 
 /* scratch: azr_kernels__attention_scratch floats, 64-byte aligned. */

@@ -158,7 +158,11 @@ static void run_forest(forest *f, const azr_kernel_table *ref)
     float *scratch = calloc((size_t)n, sizeof *scratch);
     for (int i = 0; i < 3; i++) {
         for (int64_t g = 0; g < f->shape.n_kv_heads; g++) {
-            azr_attention_job job = {&f->queries[i], NULL, 1, 0, f->queries[i].n_rows, g, g + 1};
+            azr_attention_job job = {.queries = &f->queries[i],
+                                     .n_queries = 1,
+                                     .i_end = f->queries[i].n_rows,
+                                     .kv_begin = g,
+                                     .kv_end = g + 1};
             ref->attention_forward(&f->shape, &job, f->q, f->q_stride, f->out, scratch);
             ref->attention_backward(&f->shape, &f->queries[i], g, &arrays, scratch);
         }

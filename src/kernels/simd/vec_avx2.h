@@ -184,6 +184,21 @@ static inline vf v_load_bf16_n(const uint16_t *p, int64_t n)
     return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(halves), 16));
 }
 
+/* n pairs of bf16 (at most VW) as they lie, zeros behind them; then the numbers of each. */
+static inline vf v_load_pairs_n(const uint16_t *p, int64_t n)
+{
+    return v_load_n((const float *)(const void *)p, n);
+}
+static inline vf v_first_of_pairs(vf pairs)
+{
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_castps_si256(pairs), 16));
+}
+static inline vf v_second_of_pairs(vf pairs)
+{
+    __m256i high = _mm256_set1_epi32((int)0xffff0000U);
+    return _mm256_castsi256_ps(_mm256_and_si256(_mm256_castps_si256(pairs), high));
+}
+
 /* Rows become columns. */
 static inline void v_transpose(vf r[VW])
 {

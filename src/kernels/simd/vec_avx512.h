@@ -155,6 +155,21 @@ static inline vf v_load_bf16_n(const uint16_t *p, int64_t n)
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(halves), 16));
 }
 
+/* n pairs of bf16 (at most VW) as they lie, zeros behind them; then the numbers of each. */
+static inline vf v_load_pairs_n(const uint16_t *p, int64_t n)
+{
+    return v_load_n((const float *)(const void *)p, n);
+}
+static inline vf v_first_of_pairs(vf pairs)
+{
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_castps_si512(pairs), 16));
+}
+static inline vf v_second_of_pairs(vf pairs)
+{
+    __m512i high = _mm512_set1_epi32((int)0xffff0000U);
+    return _mm512_castsi512_ps(_mm512_and_si512(_mm512_castps_si512(pairs), high));
+}
+
 /* Rows become columns. */
 static inline void v_transpose(vf r[VW])
 {

@@ -149,7 +149,7 @@ int azr_dnnl__follow_isa(int level)
     return level;
 }
 
-/* bf16 weights lie packed as oneDNN likes them (measured on Zen 5: 8 to 25 % faster at 64 rows, 3
+/* bf16 weights lie packed as oneDNN likes them (measured on Zen 4: 8 to 25 % faster at 64 rows, 3
  * to 7 % at 1024; the layout does not depend on the number of rows); f32 weights as they are. */
 bool azr_dnnl__packs_weights(azr_dtype dtype, azr_product_op op)
 {

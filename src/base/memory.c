@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 static size_t fail_countdown;
@@ -53,13 +54,27 @@ void *azr_try_alloc(size_t n, size_t size)
     return calloc(n > 0 ? n : 1, size > 0 ? size : 1);
 }
 
+/* Large arrays are walked from end to end: pages of 2 MB where the system has them, so that what is
+ * asked for ahead of time can be fetched across the end of a page (kernels/few_rows.c). The last
+ * bytes, which fill no such page, take small ones: nothing is wasted. */
+static void *alloc_lines(size_t bytes)
+{
+    enum { LINE = 64, LARGE_PAGE = 2 << 20 };
+    bytes = bytes > 0 ? (bytes + LINE - 1) / LINE * LINE : LINE;
+    if (bytes < LARGE_PAGE)
+        return aligned_alloc(LINE, bytes);
+    void *memory = aligned_alloc(LARGE_PAGE, bytes);
+    if (memory != NULL)
+        (void)madvise(memory, bytes / LARGE_PAGE * LARGE_PAGE, MADV_HUGEPAGE);
+    return memory;
+}
+
 void *azr_try_alloc_aligned(size_t n, size_t size)
 {
     size_t bytes;
     if (fails_now() || !azr_multiply_sizes(n, size, &bytes) || bytes > (size_t)-1 - 64)
         return NULL;
-    bytes = (bytes + 63) / 64 * 64;
-    void *memory = aligned_alloc(64, bytes > 0 ? bytes : 64);
+    void *memory = alloc_lines(bytes);
     if (memory != NULL)
         memset(memory, 0, bytes);
     return memory;
@@ -67,9 +82,7 @@ void *azr_try_alloc_aligned(size_t n, size_t size)
 
 void *azr_try_alloc_untouched(size_t bytes)
 {
-    if (fails_now() || bytes > (size_t)-1 - 64)
-        return NULL;
-    return aligned_alloc(64, bytes > 0 ? (bytes + 63) / 64 * 64 : 64);
+    return fails_now() || bytes > (size_t)-1 - 64 ? NULL : alloc_lines(bytes);
 }
 
 void azr_free(void *memory)

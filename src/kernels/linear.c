@@ -5,13 +5,17 @@
  * - AVX-512: blocks of 1024 rows, then one of the largest multiple of 64, then the rest as it is.
  * - AVX2: the last rows of a call, and calls of 288 rows or more, are summed in another order
  * there. Blocks of at most 240 rows, the last one filled up to a multiple of 12 rows, avoid both.
- * The rows of a weight gradient are the summed dimension: blocks of 1024, filled up with zeros. */
+ * The rows of a weight gradient are the summed dimension: blocks of 1024, filled up with zeros.
+ * One to four rows with packed weights go through few_rows.c, which is faster, where its bits are
+ * seen to be oneDNN's. */
 #include "azr/kernels.h"
 
 #include "base/check.h"
 #include "base/memory.h"
+#include "base/rng.h"
 #include "kernels/cpu.h"
 #include "kernels/dnnl.h"
+#include "kernels/few_rows.h"
 
 #include <string.h>
 
@@ -20,7 +24,10 @@ struct azr_linear {
     azr_dtype dtype;
     const float *w;
     azr_packed *packs[2]; /* of forward and backward_input; NULL where not needed (yet) */
+    int64_t piece;        /* of few rows: see find_piece */
 };
+
+enum { PIECE_UNKNOWN = 0, PIECE_NONE = -1 };
 
 /* The rule, and room for rows that oneDNN cannot take as they are. Used under the lock. */
 static struct {
@@ -206,6 +213,56 @@ static void run_block(const azr_linear *linear, azr_product_key *key, int64_t n_
         memcpy(y, result, (size_t)(n_rows * n_y) * sizeof(float));
 }
 
+/* How oneDNN cuts the sum over n_in of one row: the piece with which few_rows.c gives its bits in
+ * every column. PIECE_NONE: none does. PIECE_UNKNOWN: these weights cannot tell; later ones may. */
+static int64_t find_piece(const azr_linear *linear, const void *packed)
+{
+    int64_t n_out = linear->n_out, n_in = linear->n_in, found = PIECE_NONE;
+    int64_t pieces[] = {512, 1024, n_in};
+    azr_product_key product = product_key(linear, AZR_PRODUCT_FORWARD, 1);
+    azr_rng_key random = {0, AZR_RNG_TEST, 0, 0};
+    float *row = azr_alloc((size_t)n_in, sizeof *row);
+    float *wanted = azr_alloc((size_t)n_out, sizeof *wanted);
+    float *got = azr_alloc((size_t)n_out, sizeof *got);
+    for (int64_t i = 0; i < n_in; i++)
+        row[i] = (float)azr_rng_uniform(&random, (uint32_t)i) - 0.5F;
+    const void *rounded = prepare_rows(0, AZR_DTYPE_BF16, 1, 1, n_in, row);
+    azr_dnnl__product_run(&product, rounded, packed, wanted);
+    int64_t n_other = 0, n_found = 0;
+    for (int64_t i = 0; i < n_out; i++)
+        n_other += wanted[i] != wanted[0];
+    for (size_t i = 0; i < AZR_COUNT(pieces); i++) {
+        if (pieces[i] >= n_in && i + 1 < AZR_COUNT(pieces))
+            continue;
+        azr_few_rows_run(1, n_out, n_in, pieces[i], rounded, packed, got);
+        if (memcmp(wanted, got, (size_t)n_out * sizeof *got) == 0) {
+            found = pieces[i];
+            n_found++;
+        }
+    }
+    azr_free(row);
+    azr_free(wanted);
+    azr_free(got);
+    return n_found > 1 || n_other < n_out / 2 ? PIECE_UNKNOWN : found;
+}
+
+/* y = x W of few rows; false: not here. */
+static bool run_few_rows(azr_linear *linear, int64_t n_rows, const void *w, const float *x,
+                         float *y)
+{
+    int64_t n_out = linear->n_out, n_in = linear->n_in;
+    if (n_rows > AZR_FEW_ROWS || linear->dtype != AZR_DTYPE_BF16 || linear->piece == PIECE_NONE ||
+        !azr_few_rows_takes(n_out, n_in))
+        return false;
+    if (linear->piece == PIECE_UNKNOWN)
+        linear->piece = find_piece(linear, w);
+    if (linear->piece <= 0)
+        return false;
+    const void *rows = prepare_rows(0, AZR_DTYPE_BF16, n_rows, n_rows, n_in, x);
+    azr_few_rows_run(n_rows, n_out, n_in, linear->piece, rows, w, y);
+    return true;
+}
+
 /* y = x W or x Wᵀ, block by block. */
 static void run_rows(const azr_linear *linear, azr_product_op op, int64_t n_rows, const float *x,
                      float *y)
@@ -216,6 +273,8 @@ static void run_rows(const azr_linear *linear, azr_product_op op, int64_t n_rows
     azr_dnnl__lock();
     /* The packed copy is made behind the constant layer, under the lock. */
     const void *w = weights_for((azr_linear *)linear, op);
+    if (op == AZR_PRODUCT_FORWARD && run_few_rows((azr_linear *)linear, n_rows, w, x, y))
+        n_rows = 0;
     while (n_rows > 0) {
         int64_t n = next_block(n_rows);
         key.n_rows = fill_up(n, rows_rule.fill_rows);

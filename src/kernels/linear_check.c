@@ -15,9 +15,9 @@ static void fill_random(int64_t n, uint32_t sequence, float *x)
         x[i] = (float)(azr_rng_uniform(&key, (uint32_t)i) - 0.5);
 }
 
-static const int64_t row_counts[] = {1,   2,   3,   5,   7,   8,   11,  12,  13,  16,
-                                     31,  32,  33,  47,  63,  64,  65,  100, 127, 128,
-                                     200, 240, 241, 256, 288, 300, 511, 640, 777, 1024};
+static const int64_t row_counts[] = {1,   2,   3,   4,   5,   7,   8,   11,  12,  13,  16,
+                                     31,  32,  33,  47,  63,  64,  65,  100, 127, 128, 200,
+                                     240, 241, 256, 288, 300, 511, 640, 777, 1024};
 enum { MAX_ROWS = 1024, MAX_RESULTS = 1 << 24 };
 
 /* Rows that are tried: fewer for a vocabulary, whose logits are made in small blocks anyway. */

@@ -3,6 +3,7 @@
 #include "base/check.h"
 
 #include <malloc.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -54,25 +55,20 @@ void *azr_try_alloc(size_t n, size_t size)
     return calloc(n > 0 ? n : 1, size > 0 ? size : 1);
 }
 
-/* Large arrays are walked from end to end: pages of 2 MB where the system has them, so that what is
- * asked for ahead of time can be fetched across the end of a page (kernels/few_rows.c). The last
- * bytes, which fill no such page, take small ones: nothing is wasted. */
+enum { LINE = 64, LARGE_PAGE = 2 << 20 };
+
+/* NULL for a size that no multiple of LINE holds, and where a test wants it. */
 static void *alloc_lines(size_t bytes)
 {
-    enum { LINE = 64, LARGE_PAGE = 2 << 20 };
-    bytes = bytes > 0 ? (bytes + LINE - 1) / LINE * LINE : LINE;
-    if (bytes < LARGE_PAGE)
-        return aligned_alloc(LINE, bytes);
-    void *memory = aligned_alloc(LARGE_PAGE, bytes);
-    if (memory != NULL)
-        (void)madvise(memory, bytes / LARGE_PAGE * LARGE_PAGE, MADV_HUGEPAGE);
-    return memory;
+    if (fails_now() || bytes > (size_t)-1 - LINE)
+        return NULL;
+    return aligned_alloc(LINE, bytes > 0 ? (bytes + LINE - 1) / LINE * LINE : LINE);
 }
 
 void *azr_try_alloc_aligned(size_t n, size_t size)
 {
     size_t bytes;
-    if (fails_now() || !azr_multiply_sizes(n, size, &bytes) || bytes > (size_t)-1 - 64)
+    if (!azr_multiply_sizes(n, size, &bytes))
         return NULL;
     void *memory = alloc_lines(bytes);
     if (memory != NULL)
@@ -82,7 +78,16 @@ void *azr_try_alloc_aligned(size_t n, size_t size)
 
 void *azr_try_alloc_untouched(size_t bytes)
 {
-    return fails_now() || bytes > (size_t)-1 - 64 ? NULL : alloc_lines(bytes);
+    return alloc_lines(bytes);
+}
+
+void *azr_try_alloc_streamed(size_t bytes)
+{
+    char *memory = alloc_lines(bytes);
+    size_t before = (LARGE_PAGE - (uintptr_t)memory % LARGE_PAGE) % LARGE_PAGE;
+    if (memory != NULL && bytes >= before + LARGE_PAGE)
+        (void)madvise(memory + before, (bytes - before) / LARGE_PAGE * LARGE_PAGE, MADV_HUGEPAGE);
+    return memory;
 }
 
 void azr_free(void *memory)

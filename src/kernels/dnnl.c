@@ -333,6 +333,13 @@ struct azr_packed {
     dnnl_memory_t from, to;
 };
 
+/* Large pages for matrices far larger than the second cache only: smaller ones are better spread. */
+static void *pack_alloc(size_t bytes)
+{
+    enum { FAR_LARGER = 8 << 20 };
+    return bytes >= FAR_LARGER ? azr_try_alloc_streamed(bytes) : azr_try_alloc_aligned(bytes, 1);
+}
+
 /* The layout that products of this kind take, and a reorder from w to it. */
 static dnnl_status_t pack_prepare(const azr_product_key *kind, const float *w, azr_packed *pack)
 {
@@ -351,7 +358,7 @@ static dnnl_status_t pack_prepare(const azr_product_key *kind, const float *w, a
         status = layout_create(&weights, &plain);
     if (status != dnnl_success)
         return status;
-    pack->bytes = azr_try_alloc_aligned(dnnl_memory_desc_get_size(wanted), 1);
+    pack->bytes = pack_alloc(dnnl_memory_desc_get_size(wanted));
     status = pack->bytes != NULL ? dnnl_success : dnnl_out_of_memory;
     if (status == dnnl_success)
         status = dnnl_memory_create(&pack->from, layout_of(&plain), dnnl.engine, (void *)w);

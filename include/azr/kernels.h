@@ -54,9 +54,9 @@ azr_linear *azr_linear_create(int64_t n_out, int64_t n_in, azr_dtype dtype, cons
                               azr_error *error);
 void azr_linear_refresh(azr_linear *linear);
 void azr_linear_destroy(azr_linear *linear);
-/* Bytes that a layer of this shape allocates besides w when it trains (for the memory plan): none
- * in f32; in bf16 two packed copies, of which generation alone needs only one. */
-size_t azr_linear_bytes(int64_t n_out, int64_t n_in, azr_dtype dtype);
+/* Bytes of packed copies that a layer of this shape keeps besides w (for the memory plan): one for
+ * forward, and where it trains one for backward_input; of f32 on AVX-512 none. */
+size_t azr_linear_bytes(int64_t n_out, int64_t n_in, azr_dtype dtype, bool trains);
 
 /* y [R, n_out] = x [R, n_in] Wᵀ. Obeys the row-block rule: see EXACTNESS. */
 void azr_linear_forward(const azr_linear *linear, int64_t n_rows, const float *x, float *y);

@@ -34,8 +34,11 @@ bool azr_dnnl__product_accepts(const azr_product_key *key);
 void azr_dnnl__product_run(const azr_product_key *key, const void *src, const void *weights,
                            float *dst);
 
-/* Whether products of this kind take packed weights. */
-bool azr_dnnl__packs_weights(azr_dtype dtype, azr_product_op op);
+/* Whether products of this kind, of any number of rows, take packed weights. */
+bool azr_dnnl__packs_weights(const azr_product_key *kind);
+/* Whether each element of the result is one chain of fused multiply-adds in rising order of the
+ * summed index: then a row's bits cannot depend on the number of rows. */
+bool azr_dnnl__sums_in_one_chain(const azr_product_key *kind);
 /* Weights [n_out, n_in] in the layout of one kind of product. */
 typedef struct azr_packed azr_packed;
 /* kind: the product for any row count. NULL on lack of memory. Not filled yet: refresh. */

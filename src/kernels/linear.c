@@ -2,9 +2,11 @@
  *
  * A product over R rows is cut into blocks of rows by one rule, so that few primitives exist (they
  * are made once per shape and block size and kept), and so that a row's bits never depend on R:
- * - AVX-512: blocks of 1024 rows, then one of the largest multiple of 64, then the rest as it is.
- * - AVX2: the last rows of a call, and calls of 288 rows or more, are summed in another order
- * there. Blocks of at most 240 rows, the last one filled up to a multiple of 12 rows, avoid both.
+ * - AVX-512, and products that sum in one chain (AVX2, dnnl.c): blocks of 1024 rows, then one of the
+ * largest multiple of 64, then the rest as it is.
+ * - AVX2 otherwise: the last rows of a call, and calls of 288 rows or more, are summed in another
+ * order there. Blocks of at most 240 rows, the last one filled up to a multiple of 12 rows, avoid
+ * both.
  * The rows of a weight gradient are the summed dimension: blocks of 1024, filled up with zeros.
  * One to four rows with packed weights go through few_rows.c, which is faster, where its bits are
  * seen to be oneDNN's. */
@@ -29,13 +31,19 @@ struct azr_linear {
 
 enum { PIECE_UNKNOWN = 0, PIECE_NONE = -1 };
 
-/* The rule, and room for rows that oneDNN cannot take as they are. Used under the lock. */
-static struct {
+typedef struct rows_rule {
     int64_t block_rows; /* at most this many rows a call */
-    int64_t fill_rows;  /* the last block of forward is filled to a multiple; 1: as it is */
+    int64_t fill_rows;  /* the last block is filled to a multiple; 1: as it is */
+} rows_rule;
+
+static const rows_rule wide_rule = {1024, 1}, narrow_rule = {240, 12};
+
+/* Room for rows that oneDNN cannot take as they are. Used under the lock. */
+static struct {
+    bool is_wide; /* wide_rule serves all products */
     void *scratch[2];
     size_t scratch_bytes[2];
-} rows_rule = {.block_rows = 240, .fill_rows = 12};
+} rows;
 
 int azr_kernels__linear_init(int level, bool forced)
 {
@@ -43,15 +51,18 @@ int azr_kernels__linear_init(int level, bool forced)
         azr_dnnl__limit_isa(level);
     else
         level = azr_dnnl__follow_isa(level);
-    bool wide = level >= AZR_LEVEL_AVX512;
-    rows_rule.block_rows = wide ? 1024 : 240;
-    rows_rule.fill_rows = wide ? 1 : 12;
+    rows.is_wide = level >= AZR_LEVEL_AVX512;
     return level;
 }
 
 static azr_product_key product_key(const azr_linear *linear, azr_product_op op, int64_t n_rows)
 {
     return (azr_product_key){op, linear->dtype, n_rows, linear->n_out, linear->n_in};
+}
+
+static rows_rule rule_for(const azr_product_key *key)
+{
+    return rows.is_wide || azr_dnnl__sums_in_one_chain(key) ? wide_rule : narrow_rule;
 }
 
 /* --- layers ----------------------------------------------------------------------------------- */
@@ -69,7 +80,7 @@ azr_linear *azr_linear_create(int64_t n_out, int64_t n_in, azr_dtype dtype, cons
     azr_dnnl__lock();
     azr_product_key kind = product_key(linear, AZR_PRODUCT_FORWARD, 64);
     bool accepted = azr_dnnl__product_accepts(&kind), enough = true;
-    if (accepted && azr_dnnl__packs_weights(linear->dtype, AZR_PRODUCT_FORWARD)) {
+    if (accepted && azr_dnnl__packs_weights(&kind)) {
         linear->packs[AZR_PRODUCT_FORWARD] = azr_dnnl__pack_create(&kind, w);
         enough = linear->packs[AZR_PRODUCT_FORWARD] != NULL;
     }
@@ -121,11 +132,22 @@ static int64_t fill_up(int64_t n, int64_t multiple)
     return (n + multiple - 1) / multiple * multiple;
 }
 
-size_t azr_linear_bytes(int64_t n_out, int64_t n_in, azr_dtype dtype)
+/* What one kind of product packs, in tiles of 64 x 64 (bf16) or 8 x 8. */
+static size_t packed_bytes(azr_product_op op, int64_t n_out, int64_t n_in, bool bf16)
+{
+    azr_product_key kind = {op, bf16 ? AZR_DTYPE_BF16 : AZR_DTYPE_F32, 64, n_out, n_in};
+    int64_t side = bf16 ? 64 : 8;
+    size_t size = bf16 ? sizeof(uint16_t) : sizeof(float);
+    return azr_dnnl__packs_weights(&kind)
+               ? (size_t)(fill_up(n_out, side) * fill_up(n_in, side)) * size
+               : 0;
+}
+
+size_t azr_linear_bytes(int64_t n_out, int64_t n_in, azr_dtype dtype, bool trains)
 {
     bool bf16 = dtype == AZR_DTYPE_BF16 || (dtype == AZR_DTYPE_AUTO && azr_kernels_have_bf16());
-    /* Packed for forward and, when it trains, for backward, in tiles of 64 x 64. */
-    return bf16 ? (size_t)(fill_up(n_out, 64) * fill_up(n_in, 64)) * 2 * sizeof(uint16_t) : 0;
+    return packed_bytes(AZR_PRODUCT_FORWARD, n_out, n_in, bf16) +
+           (trains ? packed_bytes(AZR_PRODUCT_BACKWARD_INPUT, n_out, n_in, bf16) : 0);
 }
 
 /* --- rows ------------------------------------------------------------------------------------- */
@@ -133,13 +155,13 @@ size_t azr_linear_bytes(int64_t n_out, int64_t n_in, azr_dtype dtype)
 /* Contents are undefined. */
 static void *scratch_of(int i, size_t bytes)
 {
-    if (rows_rule.scratch_bytes[i] < bytes) {
-        azr_free(rows_rule.scratch[i]);
-        rows_rule.scratch[i] = azr_try_alloc_aligned(bytes, 1);
-        rows_rule.scratch_bytes[i] = rows_rule.scratch[i] != NULL ? bytes : 0;
+    if (rows.scratch_bytes[i] < bytes) {
+        azr_free(rows.scratch[i]);
+        rows.scratch[i] = azr_try_alloc_aligned(bytes, 1);
+        rows.scratch_bytes[i] = rows.scratch[i] != NULL ? bytes : 0;
     }
-    AZR_CHECK(rows_rule.scratch[i] != NULL);
-    return rows_rule.scratch[i];
+    AZR_CHECK(rows.scratch[i] != NULL);
+    return rows.scratch[i];
 }
 
 /* Long arrays, in parallel. */
@@ -156,11 +178,11 @@ static void to_bf16(int64_t n, const float *x, uint16_t *y)
 }
 
 /* Rows of the next block when n_rows are left. */
-static int64_t next_block(int64_t n_rows)
+static int64_t next_block(rows_rule rule, int64_t n_rows)
 {
-    if (n_rows >= rows_rule.block_rows)
-        return rows_rule.block_rows;
-    if (rows_rule.fill_rows == 1 && n_rows >= 64)
+    if (n_rows >= rule.block_rows)
+        return rule.block_rows;
+    if (rule.fill_rows == 1 && n_rows >= 64)
         return n_rows / 64 * 64;
     return n_rows;
 }
@@ -172,27 +194,27 @@ static const void *prepare_rows(int i, azr_dtype dtype, int64_t n_rows, int64_t 
 {
     size_t n = (size_t)(n_rows * n_columns), n_zeros = (size_t)((n_filled - n_rows) * n_columns);
     if (dtype == AZR_DTYPE_BF16) {
-        uint16_t *rows = scratch_of(i, (n + n_zeros) * sizeof *rows);
-        to_bf16((int64_t)n, x, rows);
-        memset(rows + n, 0, n_zeros * sizeof *rows);
-        return rows;
+        uint16_t *rounded = scratch_of(i, (n + n_zeros) * sizeof *rounded);
+        to_bf16((int64_t)n, x, rounded);
+        memset(rounded + n, 0, n_zeros * sizeof *rounded);
+        return rounded;
     }
     if (n_filled == n_rows)
         return x;
-    float *rows = scratch_of(i, (n + n_zeros) * sizeof *rows);
-    memcpy(rows, x, n * sizeof *rows);
-    memset(rows + n, 0, n_zeros * sizeof *rows);
-    return rows;
+    float *filled = scratch_of(i, (n + n_zeros) * sizeof *filled);
+    memcpy(filled, x, n * sizeof *filled);
+    memset(filled + n, 0, n_zeros * sizeof *filled);
+    return filled;
 }
 
 /* The weights as products of this kind take them. Only training pays for those of backward_input:
  * they are made at its first; and what was released is made again. */
 static const void *weights_for(azr_linear *linear, azr_product_op op)
 {
-    if (!azr_dnnl__packs_weights(linear->dtype, op))
+    azr_product_key kind = product_key(linear, op, 64);
+    if (!azr_dnnl__packs_weights(&kind))
         return linear->w;
     if (linear->packs[op] == NULL) {
-        azr_product_key kind = product_key(linear, op, 64);
         linear->packs[op] = azr_dnnl__pack_create(&kind, linear->w);
         AZR_CHECK(linear->packs[op] != NULL);
         azr_dnnl__pack_refresh(linear->packs[op]);
@@ -203,12 +225,12 @@ static const void *weights_for(azr_linear *linear, azr_product_op op)
 /* One product of n_rows rows of n_x numbers, with the scratch that oneDNN needs where the rule
  * fills rows up. */
 static void run_block(const azr_linear *linear, azr_product_key *key, int64_t n_rows,
-                      const void *rows, const void *w, float *y)
+                      const void *x, const void *w, float *y)
 {
     int64_t n_y = key->op == AZR_PRODUCT_FORWARD ? linear->n_out : linear->n_in;
     size_t n_filled = (size_t)(key->n_rows * n_y);
     float *result = key->n_rows == n_rows ? y : scratch_of(1, n_filled * sizeof(float));
-    azr_dnnl__product_run(key, rows, w, result);
+    azr_dnnl__product_run(key, x, w, result);
     if (result != y)
         memcpy(y, result, (size_t)(n_rows * n_y) * sizeof(float));
 }
@@ -258,8 +280,8 @@ static bool run_few_rows(azr_linear *linear, int64_t n_rows, const void *w, cons
         linear->piece = find_piece(linear, w);
     if (linear->piece <= 0)
         return false;
-    const void *rows = prepare_rows(0, AZR_DTYPE_BF16, n_rows, n_rows, n_in, x);
-    azr_few_rows_run(n_rows, n_out, n_in, linear->piece, rows, w, y);
+    const void *rounded = prepare_rows(0, AZR_DTYPE_BF16, n_rows, n_rows, n_in, x);
+    azr_few_rows_run(n_rows, n_out, n_in, linear->piece, rounded, w, y);
     return true;
 }
 
@@ -270,14 +292,15 @@ static void run_rows(const azr_linear *linear, azr_product_op op, int64_t n_rows
     int64_t n_x = op == AZR_PRODUCT_FORWARD ? linear->n_in : linear->n_out;
     int64_t n_y = op == AZR_PRODUCT_FORWARD ? linear->n_out : linear->n_in;
     azr_product_key key = product_key(linear, op, 0);
+    rows_rule rule = rule_for(&key);
     azr_dnnl__lock();
     /* The packed copy is made behind the constant layer, under the lock. */
     const void *w = weights_for((azr_linear *)linear, op);
     if (op == AZR_PRODUCT_FORWARD && run_few_rows((azr_linear *)linear, n_rows, w, x, y))
         n_rows = 0;
     while (n_rows > 0) {
-        int64_t n = next_block(n_rows);
-        key.n_rows = fill_up(n, rows_rule.fill_rows);
+        int64_t n = next_block(rule, n_rows);
+        key.n_rows = fill_up(n, rule.fill_rows);
         run_block(linear, &key, n, prepare_rows(0, linear->dtype, n, key.n_rows, n_x, x), w, y);
         n_rows -= n;
         x += n * n_x;
@@ -297,7 +320,7 @@ void azr_linear_backward_input(const azr_linear *linear, int64_t n_rows, const f
 }
 
 /* Rows of a weight gradient that are summed at a time, and what they are filled up to. */
-enum { WEIGHT_BLOCK = 1024, WEIGHT_FILL = 64 };
+enum { WEIGHT_BLOCK = 1024, WEIGHT_FILL = 64 }; /* WEIGHT_BLOCK: as wide_rule's */
 
 /* One block of a weight gradient; returns its rows of dy as oneDNN saw them. */
 static const void *run_weight_block(const azr_linear *linear, int64_t n, const float *x,
@@ -327,7 +350,7 @@ static void run_rounded_rows(const azr_linear *linear, int64_t n_rows, const uin
 {
     azr_product_key key = product_key(linear, AZR_PRODUCT_BACKWARD_INPUT, 0);
     while (n_rows > 0) {
-        key.n_rows = next_block(n_rows);
+        key.n_rows = next_block(wide_rule, n_rows);
         run_block(linear, &key, key.n_rows, dy, w, dx);
         n_rows -= key.n_rows;
         dy += key.n_rows * linear->n_out;
@@ -338,7 +361,7 @@ static void run_rounded_rows(const azr_linear *linear, int64_t n_rows, const uin
 void azr_linear_backward(const azr_linear *linear, int64_t n_rows, const float *x, const float *dy,
                          float *dx, float *dw)
 {
-    if (linear->dtype != AZR_DTYPE_BF16 || rows_rule.block_rows != WEIGHT_BLOCK) {
+    if (linear->dtype != AZR_DTYPE_BF16 || !rows.is_wide) {
         azr_linear_backward_weight(linear, n_rows, x, dy, dw);
         azr_linear_backward_input(linear, n_rows, dy, dx);
         return;

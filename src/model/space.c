@@ -284,14 +284,20 @@ size_t azr_model__space_bytes(const azr_model *model)
             model->head_space.n_floats + (size_t)(model->n_rope * model->shape.d_head));
 }
 
-/* Bytes of the matrices of one layer, packed for forward and for backward. */
-static size_t packed_layer(const azr_model_shape *s, azr_dtype dtype)
+/* Bytes of the packed matrices of one layer. */
+static size_t packed_layer(const azr_model_shape *s, azr_dtype dtype, bool trains)
 {
     int64_t d_attention = s->n_heads * s->d_head;
-    return azr_linear_bytes(azr_model__qkv_width(s), s->d_model, dtype) +
-           azr_linear_bytes(s->d_model, d_attention, dtype) +
-           azr_linear_bytes(2 * s->d_ff, s->d_model, dtype) +
-           azr_linear_bytes(s->d_model, s->d_ff, dtype);
+    return azr_linear_bytes(azr_model__qkv_width(s), s->d_model, dtype, trains) +
+           azr_linear_bytes(s->d_model, d_attention, dtype, trains) +
+           azr_linear_bytes(2 * s->d_ff, s->d_model, dtype, trains) +
+           azr_linear_bytes(s->d_model, s->d_ff, dtype, trains);
+}
+
+static size_t packed_model(const azr_model_shape *s, azr_dtype dtype, int64_t n_layers, bool trains)
+{
+    return azr_linear_bytes(s->n_vocab, s->d_model, dtype, trains) +
+           (size_t)n_layers * packed_layer(s, dtype, trains);
 }
 
 /* Recomputing gives a layer's packed weights back after use: what counts is then decoding, which
@@ -299,10 +305,9 @@ static size_t packed_layer(const azr_model_shape *s, azr_dtype dtype)
 static size_t plan_compute(const azr_model_shape *s, azr_dtype dtype, int64_t streams,
                            bool recompute)
 {
-    size_t head = azr_linear_bytes(s->n_vocab, s->d_model, dtype), layer = packed_layer(s, dtype);
-    size_t all = head + (size_t)s->n_layers * layer;
-    size_t decode = streams > 0 ? all / 2 : 0;
-    return !recompute ? all : head + layer > decode ? head + layer : decode;
+    size_t decode = streams > 0 ? packed_model(s, dtype, s->n_layers, false) : 0;
+    size_t train = packed_model(s, dtype, recompute ? 1 : s->n_layers, true);
+    return train > decode ? train : decode;
 }
 
 /* Rows as oneDNN takes them, of the widest layer and of the LM head. */

@@ -37,6 +37,15 @@ static float *numbers(int64_t n, uint32_t seed)
     return x;
 }
 
+/* Sums of these are rounded at every step. */
+static float *thirds(int64_t n, uint32_t seed)
+{
+    float *x = numbers(n, seed);
+    for (int64_t i = 0; i < n; i++)
+        x[i] /= 3;
+    return x;
+}
+
 static void require_close(const char *what, int64_t i, float got, double expected, double bound)
 {
     REQUIRE(fabs(got - expected) <= bound, "%s[%lld]: %.9g but expected %.9g", what, (long long)i,
@@ -119,6 +128,53 @@ static void check_nan(const layer *l)
     free(y);
 }
 
+/* On AVX2 each element of y and dx is one rising chain of fused multiply-adds, to the last bit:
+ * plain loops are the judge. */
+static void check_chains(const layer *l, int64_t n_rows)
+{
+    int64_t n_out = l->n_out, n_in = l->n_in;
+    float *x = thirds(n_rows * n_in, 1), *dy = thirds(n_rows * n_out, 2);
+    float *y = thirds(n_rows * n_out, 3), *dx = thirds(n_rows * n_in, 4);
+    azr_linear_forward(l->linear, n_rows, x, y);
+    azr_linear_backward_input(l->linear, n_rows, dy, dx);
+    for (int64_t at = 0; at < n_rows * n_out; at++) {
+        float sum = 0;
+        for (int64_t i = 0; i < n_in; i++)
+            sum = fmaf(x[at / n_out * n_in + i], l->w[at % n_out * n_in + i], sum);
+        REQUIRE(y[at] == sum, "y[%lld] of %lld rows is no chain", (long long)at, (long long)n_rows);
+    }
+    for (int64_t at = 0; at < n_rows * n_in; at++) {
+        float sum = 0;
+        for (int64_t o = 0; o < n_out; o++)
+            sum = fmaf(dy[at / n_in * n_out + o], l->w[o * n_in + at % n_in], sum);
+        REQUIRE(dx[at] == sum, "dx[%lld] of %lld rows is no chain", (long long)at,
+                (long long)n_rows);
+    }
+    free(x);
+    free(dy);
+    free(y);
+    free(dx);
+}
+
+static void check_all_chains(void)
+{
+    static const int64_t shapes[][2] = {{1, 1}, {5, 3}, {17, 33}, {100, 36}, {96, 1100}};
+    static const int64_t rows[] = {1, 2, 3, 13, 64, 77};
+    azr_error error;
+    azr_kernels_set_threads(2);
+    for (size_t i = 0; i < 5; i++) {
+        layer l = {shapes[i][0], shapes[i][1], AZR_DTYPE_F32, thirds(shapes[i][0] * shapes[i][1], 9),
+                   NULL};
+        l.linear = azr_linear_create(l.n_out, l.n_in, l.dtype, l.w, &error);
+        REQUIRE(l.linear != NULL, "%s", error.text);
+        azr_linear_refresh(l.linear);
+        for (size_t r = 0; r < sizeof rows / sizeof rows[0]; r++)
+            check_chains(&l, rows[r]);
+        azr_linear_destroy(l.linear);
+        free(l.w);
+    }
+}
+
 static void check_dtype(azr_dtype dtype)
 {
     static const int64_t shapes[][2] = {{1, 1}, {5, 3}, {17, 33}, {64, 48}, {192, 130}};
@@ -155,6 +211,8 @@ static int run_level(const char *level)
         return 77;
     REQUIRE(strcmp(azr_kernels_level(), level) == 0, "level is %s", azr_kernels_level());
     check_dtype(AZR_DTYPE_F32);
+    if (strcmp(level, "avx2") == 0 || strcmp(level, "ref") == 0)
+        check_all_chains();
     if (azr_kernels_have_bf16())
         check_dtype(AZR_DTYPE_BF16);
     else

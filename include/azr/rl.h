@@ -50,13 +50,15 @@ typedef struct azr_rollout {
     size_t n_samples;
     int64_t n_prompt_tokens, n_computed_prompt_tokens; /* as given, and after sharing prefixes */
     int64_t n_response_tokens;
+    int64_t n_recomputed_tokens; /* of responses: what a full cache made compute again */
     double seconds;
 } azr_rollout;
 
 typedef struct azr_rollout_options {
     int64_t streams;   /* sequences decoded together at most */
     int64_t kv_tokens; /* of cache; 0: as many as can be needed. Too small a cache makes sequences
-                          wait, never fail, as long as the longest one fits */
+                          wait and some be computed again, never fail, as long as the longest one
+                          fits */
     /* Called as soon as a sample is finished, while others still decode (may be NULL). */
     void (*on_finish)(void *context, const azr_sample *sample);
     void *context;

@@ -162,7 +162,8 @@ static azr_status run(int argc, char **argv, azr_error *error)
          .help =
              "step: tasks to ask for the output of, one JSON object a line; else built-in ones"},
         integer("repeats", &o.n_repeats, "N",
-                "passes or steps after the first, the best counts; two more for each product", 1, 1000),
+                "passes or steps after the first, the best counts; two more for each product", 1,
+                1000),
         {.name = "json",
          .type = AZR_OPTION_FLAG,
          .value = &o.json,

@@ -97,9 +97,9 @@ static dnnl_status_t make_convolution(dnnl_primitive_desc_t *out, const_layout s
                                       const_layout weights, const_layout dst, dnnl_engine_t engine)
 {
     dnnl_convolution_desc_t convolution;
-    dnnl_status_t status = dnnl_convolution_forward_desc_init(
-        &convolution, dnnl_forward_inference, dnnl_convolution_direct, src, weights, NULL, dst,
-        ones, zeros, zeros);
+    dnnl_status_t status = dnnl_convolution_forward_desc_init(&convolution, dnnl_forward_inference,
+                                                              dnnl_convolution_direct, src, weights,
+                                                              NULL, dst, ones, zeros, zeros);
     return status != dnnl_success
                ? status
                : dnnl_primitive_desc_create(out, &convolution, NULL, engine, NULL);
@@ -171,9 +171,9 @@ int azr_dnnl__follow_isa(int level)
     return level;
 }
 
-/* On AVX2 a product with f32 weights is a convolution of one point: rows are the points, columns the
- * channels. Its kernel takes packed weights, is faster than the one for matrices (Zen 3: 160 to 190
- * against 130 to 160 GFLOP/s), and sums each element in one rising chain of fused
+/* On AVX2 a product with f32 weights is a convolution of one point: rows are the points, columns
+ * the channels. Its kernel takes packed weights, is faster than the one for matrices (Zen 3: 160 to
+ * 190 against 130 to 160 GFLOP/s), and sums each element in one rising chain of fused
  * multiply-adds, whatever the number of rows. Not for gradients of weights, which have none; nor
  * over very long sums (through the LM head), which a single chain would round too often. */
 bool azr_dnnl__sums_in_one_chain(const azr_product_key *key)
@@ -404,7 +404,8 @@ struct azr_packed {
     dnnl_memory_t from, to;
 };
 
-/* Large pages for matrices far larger than the second cache only: smaller ones are better spread. */
+/* Large pages for matrices far larger than the second cache only: smaller ones are better spread.
+ */
 static void *pack_alloc(size_t bytes)
 {
     enum { FAR_LARGER = 8 << 20 };

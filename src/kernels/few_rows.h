@@ -15,4 +15,15 @@ bool azr_few_rows_takes(int64_t n_out, int64_t n_in);
 void azr_few_rows_run(int64_t n_rows, int64_t n_out, int64_t n_in, int64_t piece,
                       const uint16_t *rows, const uint16_t *packed, float *y);
 
+/* --- f32 on AVX2 (few_rows_avx2.c) -------------------------------------------------------------
+ */
+
+enum { AZR_FEW_ROWS_F32 = 128 };
+
+bool azr_few_rows_f32_takes(int64_t n_out, int64_t n_in);
+/* y [n_rows, n_out] = x [n_rows, n_in] Wᵀ, each element one rising chain of fused multiply-adds; W
+ * packed as oneDNN's convolution of one point takes it: [n_out / 8][n_in][8]. */
+void azr_few_rows_f32_run(int64_t n_rows, int64_t n_out, int64_t n_in, const float *x,
+                          const float *packed, float *y);
+
 #endif

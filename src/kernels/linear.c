@@ -2,14 +2,14 @@
  *
  * A product over R rows is cut into blocks of rows by one rule, so that few primitives exist (they
  * are made once per shape and block size and kept), and so that a row's bits never depend on R:
- * - AVX-512, and products that sum in one chain (AVX2, dnnl.c): blocks of 1024 rows, then one of the
- * largest multiple of 64, then the rest as it is.
+ * - AVX-512, and products that sum in one chain (AVX2, dnnl.c): blocks of 1024 rows, then one of
+ * the largest multiple of 64, then the rest as it is.
  * - AVX2 otherwise: the last rows of a call, and calls of 288 rows or more, are summed in another
  * order there. Blocks of at most 240 rows, the last one filled up to a multiple of 12 rows, avoid
  * both.
  * The rows of a weight gradient are the summed dimension: blocks of 1024, filled up with zeros.
- * One to four rows with packed weights go through few_rows.c, which is faster, where its bits are
- * seen to be oneDNN's. */
+ * Few rows with packed weights (bf16: one to four; AVX2: up to 128) go through few_rows.c and
+ * few_rows_avx2.c, which are faster, where their bits are seen to be oneDNN's. */
 #include "azr/kernels.h"
 
 #include "base/check.h"
@@ -26,7 +26,7 @@ struct azr_linear {
     azr_dtype dtype;
     const float *w;
     azr_packed *packs[2]; /* of forward and backward_input; NULL where not needed (yet) */
-    int64_t piece;        /* of few rows: see find_piece */
+    int64_t pieces[2];    /* of few rows: see find_piece */
 };
 
 enum { PIECE_UNKNOWN = 0, PIECE_NONE = -1 };
@@ -224,8 +224,8 @@ static const void *weights_for(azr_linear *linear, azr_product_op op)
 
 /* One product of n_rows rows of n_x numbers, with the scratch that oneDNN needs where the rule
  * fills rows up. */
-static void run_block(const azr_linear *linear, azr_product_key *key, int64_t n_rows,
-                      const void *x, const void *w, float *y)
+static void run_block(const azr_linear *linear, azr_product_key *key, int64_t n_rows, const void *x,
+                      const void *w, float *y)
 {
     int64_t n_y = key->op == AZR_PRODUCT_FORWARD ? linear->n_out : linear->n_in;
     size_t n_filled = (size_t)(key->n_rows * n_y);
@@ -235,29 +235,41 @@ static void run_block(const azr_linear *linear, azr_product_key *key, int64_t n_
         memcpy(y, result, (size_t)(n_rows * n_y) * sizeof(float));
 }
 
-/* How oneDNN cuts the sum over n_in of one row: the piece with which few_rows.c gives its bits in
- * every column. PIECE_NONE: none does. PIECE_UNKNOWN: these weights cannot tell; later ones may. */
-static int64_t find_piece(const azr_linear *linear, const void *packed)
+/* A product of few rows with n_x numbers each to n_y, over pieces of the sum of so many. */
+static void run_few(azr_dtype dtype, int64_t n_rows, int64_t n_y, int64_t n_x, int64_t piece,
+                    const void *x, const void *packed, float *y)
 {
-    int64_t n_out = linear->n_out, n_in = linear->n_in, found = PIECE_NONE;
-    int64_t pieces[] = {512, 1024, n_in};
-    azr_product_key product = product_key(linear, AZR_PRODUCT_FORWARD, 1);
+    if (dtype == AZR_DTYPE_BF16)
+        azr_few_rows_run(n_rows, n_y, n_x, piece, x, packed, y);
+    else
+        azr_few_rows_f32_run(n_rows, n_y, n_x, x, packed, y);
+}
+
+/* How oneDNN cuts the sum over n_x of one row: the piece with which the kernels for few rows give
+ * its bits in every column (f32: the whole). PIECE_NONE: none does. PIECE_UNKNOWN: these weights
+ * cannot tell; later ones may. */
+static int64_t find_piece(const azr_product_key *kind, int64_t n_y, int64_t n_x, const void *packed)
+{
+    int64_t found = PIECE_NONE, pieces[] = {n_x, 512, 1024};
+    size_t n_pieces = kind->dtype == AZR_DTYPE_BF16 ? AZR_COUNT(pieces) : 1;
+    azr_product_key product = *kind;
     azr_rng_key random = {0, AZR_RNG_TEST, 0, 0};
-    float *row = azr_alloc((size_t)n_in, sizeof *row);
-    float *wanted = azr_alloc((size_t)n_out, sizeof *wanted);
-    float *got = azr_alloc((size_t)n_out, sizeof *got);
-    for (int64_t i = 0; i < n_in; i++)
+    float *row = azr_alloc((size_t)n_x, sizeof *row);
+    float *wanted = azr_alloc((size_t)n_y, sizeof *wanted);
+    float *got = azr_alloc((size_t)n_y, sizeof *got);
+    for (int64_t i = 0; i < n_x; i++)
         row[i] = (float)azr_rng_uniform(&random, (uint32_t)i) - 0.5F;
-    const void *rounded = prepare_rows(0, AZR_DTYPE_BF16, 1, 1, n_in, row);
-    azr_dnnl__product_run(&product, rounded, packed, wanted);
+    product.n_rows = 1;
+    const void *prepared = prepare_rows(0, kind->dtype, 1, 1, n_x, row);
+    azr_dnnl__product_run(&product, prepared, packed, wanted);
     int64_t n_other = 0, n_found = 0;
-    for (int64_t i = 0; i < n_out; i++)
+    for (int64_t i = 0; i < n_y; i++)
         n_other += wanted[i] != wanted[0];
-    for (size_t i = 0; i < AZR_COUNT(pieces); i++) {
-        if (pieces[i] >= n_in && i + 1 < AZR_COUNT(pieces))
+    for (size_t i = 0; i < n_pieces; i++) {
+        if (i > 0 && pieces[i] >= n_x)
             continue;
-        azr_few_rows_run(1, n_out, n_in, pieces[i], rounded, packed, got);
-        if (memcmp(wanted, got, (size_t)n_out * sizeof *got) == 0) {
+        run_few(kind->dtype, 1, n_y, n_x, pieces[i], prepared, packed, got);
+        if (memcmp(wanted, got, (size_t)n_y * sizeof *got) == 0) {
             found = pieces[i];
             n_found++;
         }
@@ -265,23 +277,34 @@ static int64_t find_piece(const azr_linear *linear, const void *packed)
     azr_free(row);
     azr_free(wanted);
     azr_free(got);
-    return n_found > 1 || n_other < n_out / 2 ? PIECE_UNKNOWN : found;
+    return n_found > 1 || n_other < n_y / 2 ? PIECE_UNKNOWN : found;
 }
 
-/* y = x W of few rows; false: not here. */
-static bool run_few_rows(azr_linear *linear, int64_t n_rows, const void *w, const float *x,
-                         float *y)
+/* Whether there is a kernel for this product of few rows. */
+static bool is_few(const azr_product_key *key, int64_t n_y, int64_t n_x)
 {
-    int64_t n_out = linear->n_out, n_in = linear->n_in;
-    if (n_rows > AZR_FEW_ROWS || linear->dtype != AZR_DTYPE_BF16 || linear->piece == PIECE_NONE ||
-        !azr_few_rows_takes(n_out, n_in))
+    if (key->dtype == AZR_DTYPE_BF16)
+        return key->n_rows <= AZR_FEW_ROWS && key->op == AZR_PRODUCT_FORWARD &&
+               azr_few_rows_takes(n_y, n_x);
+    return key->n_rows <= AZR_FEW_ROWS_F32 && azr_dnnl__sums_in_one_chain(key) &&
+           azr_few_rows_f32_takes(n_y, n_x);
+}
+
+/* y = x W or x Wᵀ of key->n_rows rows; false: not here. */
+static bool run_few_rows(azr_linear *linear, const azr_product_key *key, const void *w,
+                         const float *x, float *y)
+{
+    bool forward = key->op == AZR_PRODUCT_FORWARD;
+    int64_t n_y = forward ? linear->n_out : linear->n_in;
+    int64_t n_x = forward ? linear->n_in : linear->n_out, *piece = &linear->pieces[key->op];
+    if (*piece == PIECE_NONE || !is_few(key, n_y, n_x))
         return false;
-    if (linear->piece == PIECE_UNKNOWN)
-        linear->piece = find_piece(linear, w);
-    if (linear->piece <= 0)
+    if (*piece == PIECE_UNKNOWN)
+        *piece = find_piece(key, n_y, n_x, w);
+    if (*piece <= 0)
         return false;
-    const void *rounded = prepare_rows(0, AZR_DTYPE_BF16, n_rows, n_rows, n_in, x);
-    azr_few_rows_run(n_rows, n_out, n_in, linear->piece, rounded, w, y);
+    const void *prepared = prepare_rows(0, linear->dtype, key->n_rows, key->n_rows, n_x, x);
+    run_few(linear->dtype, key->n_rows, n_y, n_x, *piece, prepared, w, y);
     return true;
 }
 
@@ -296,12 +319,11 @@ static void run_rows(const azr_linear *linear, azr_product_op op, int64_t n_rows
     azr_dnnl__lock();
     /* The packed copy is made behind the constant layer, under the lock. */
     const void *w = weights_for((azr_linear *)linear, op);
-    if (op == AZR_PRODUCT_FORWARD && run_few_rows((azr_linear *)linear, n_rows, w, x, y))
-        n_rows = 0;
     while (n_rows > 0) {
         int64_t n = next_block(rule, n_rows);
         key.n_rows = fill_up(n, rule.fill_rows);
-        run_block(linear, &key, n, prepare_rows(0, linear->dtype, n, key.n_rows, n_x, x), w, y);
+        if (!run_few_rows((azr_linear *)linear, &key, w, x, y))
+            run_block(linear, &key, n, prepare_rows(0, linear->dtype, n, key.n_rows, n_x, x), w, y);
         n_rows -= n;
         x += n * n_x;
         y += n * n_y;

@@ -2,6 +2,7 @@
  * NaN. oneDNN fixes its instruction set once per process, so each level runs in a child. */
 #include "azr/kernels.h"
 #include "base/rng.h"
+#include "kernels/few_rows.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -158,13 +159,13 @@ static void check_chains(const layer *l, int64_t n_rows)
 
 static void check_all_chains(void)
 {
-    static const int64_t shapes[][2] = {{1, 1}, {5, 3}, {17, 33}, {100, 36}, {96, 1100}};
-    static const int64_t rows[] = {1, 2, 3, 13, 64, 77};
+    static const int64_t shapes[][2] = {{1, 1}, {5, 3}, {17, 33}, {100, 36}, {104, 1048}};
+    static const int64_t rows[] = {1, 2, 3, 13, 64, 77, 131};
     azr_error error;
     azr_kernels_set_threads(2);
     for (size_t i = 0; i < 5; i++) {
-        layer l = {shapes[i][0], shapes[i][1], AZR_DTYPE_F32, thirds(shapes[i][0] * shapes[i][1], 9),
-                   NULL};
+        layer l = {shapes[i][0], shapes[i][1], AZR_DTYPE_F32,
+                   thirds(shapes[i][0] * shapes[i][1], 9), NULL};
         l.linear = azr_linear_create(l.n_out, l.n_in, l.dtype, l.w, &error);
         REQUIRE(l.linear != NULL, "%s", error.text);
         azr_linear_refresh(l.linear);
@@ -173,6 +174,28 @@ static void check_all_chains(void)
         azr_linear_destroy(l.linear);
         free(l.w);
     }
+}
+
+/* The kernel for few rows by itself: azr_linear would go on without it, only slower. */
+static void check_few_rows(int64_t n_out, int64_t n_in, int64_t n_rows)
+{
+    float *w = thirds(n_out * n_in, 1), *packed = thirds(n_out * n_in, 2);
+    float *x = thirds(n_rows * n_in, 3), *y = thirds(n_rows * n_out, 4);
+    for (int64_t at = 0; at < n_out * n_in; at++) {
+        int64_t o = at / n_in, i = at % n_in;
+        packed[(o / 8 * n_in + i) * 8 + o % 8] = w[at];
+    }
+    azr_few_rows_f32_run(n_rows, n_out, n_in, x, packed, y);
+    for (int64_t at = 0; at < n_rows * n_out; at++) {
+        float sum = 0;
+        for (int64_t i = 0; i < n_in; i++)
+            sum = fmaf(x[at / n_out * n_in + i], w[at % n_out * n_in + i], sum);
+        REQUIRE(y[at] == sum, "y[%lld] of %lld rows", (long long)at, (long long)n_rows);
+    }
+    free(w);
+    free(packed);
+    free(x);
+    free(y);
 }
 
 static void check_dtype(azr_dtype dtype)
@@ -213,6 +236,10 @@ static int run_level(const char *level)
     check_dtype(AZR_DTYPE_F32);
     if (strcmp(level, "avx2") == 0 || strcmp(level, "ref") == 0)
         check_all_chains();
+    for (int64_t n_rows = 1; n_rows < 10 && azr_few_rows_f32_takes(40, 2056); n_rows++) {
+        check_few_rows(8, 8, n_rows);
+        check_few_rows(40, 2056, n_rows * n_rows);
+    }
     if (azr_kernels_have_bf16())
         check_dtype(AZR_DTYPE_BF16);
     else

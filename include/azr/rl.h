@@ -43,6 +43,7 @@ typedef struct azr_sample {
     char *text; /* decoded, cut before the stop string and without special tokens */
     size_t text_size;
     azr_stop stop;
+    const char *end; /* the stop string (the request's); "" with EOS, NULL with LIMIT */
 } azr_sample;
 
 typedef struct azr_rollout {

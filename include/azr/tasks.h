@@ -194,9 +194,12 @@ typedef struct azr_proposal {
 } azr_proposal;
 
 void azr_proposal_deinit(azr_proposal *proposal);
-/* completion: the text up to the stop string. */
+/* completion: the text up to where it ended. end: the stop string that it ended at, "" when the
+ * model ended it by itself, NULL when a limit cut it off: there are templates whose form asks for a
+ * certain end. */
 void azr_template_parse_proposal(const azr_template *template, const azr_proposal_request *request,
-                                 const char *completion, size_t size, azr_proposal *out_proposal);
+                                 const char *completion, size_t size, const char *end,
+                                 azr_proposal *out_proposal);
 /* The job that validates it (determinism and headroom checked); its texts are the proposal's. */
 azr_exec_job azr_proposal_job(const azr_proposal *proposal, azr_exec_limits limits);
 /* Reads the replies: fills *out_task when the verdict is VALID. A run that used more than a quarter
@@ -218,8 +221,10 @@ typedef struct azr_answer {
 } azr_answer;
 
 void azr_answer_deinit(azr_answer *answer);
+/* completion, end: as of a proposal. */
 void azr_template_parse_answer(const azr_template *template, const azr_task *task,
-                               const char *completion, size_t size, azr_answer *out_answer);
+                               const char *completion, size_t size, const char *end,
+                               azr_answer *out_answer);
 /* True when the answer must be run to be judged; *out_job then borrows from task, answer and
  * out_inputs (caller's array of at least task->n_pairs pointers). Deduction and error need none. */
 bool azr_answer_job(const azr_task *task, const azr_answer *answer, azr_exec_limits limits,

@@ -106,7 +106,7 @@ static void on_finish(void *context, const azr_sample *sample)
     attempt *a = &p->attempts[sample->index];
     azr_proposal *proposal = &a->proposal;
     azr_template_parse_proposal(p->template, &p->request, sample->text, sample->text_size,
-                                proposal);
+                                sample->end, proposal);
     if (proposal->verdict != AZR_VERDICT_VALID || p->status != AZR_OK)
         return;
     azr_exec_job job =

@@ -46,7 +46,8 @@ static void on_finish(void *context, const azr_sample *sample)
     solving *s = context;
     const azr_task *task = &s->list.tasks[sample->request];
     attempt *a = attempt_of(s, sample);
-    azr_template_parse_answer(s->template, task, sample->text, sample->text_size, &a->answer);
+    azr_template_parse_answer(s->template, task, sample->text, sample->text_size, sample->end,
+                              &a->answer);
     a->answer.constructors = s->options->settings.config.allow_constructors;
     if (s->status != AZR_OK)
         return;

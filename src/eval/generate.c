@@ -250,8 +250,8 @@ static void on_finish(void *context, const azr_sample *finished)
                                 .n_tokens = (int64_t)finished->n_tokens};
     /* A text with NUL in it answers nothing, and is no text for Python or SQLite. */
     if (memchr(sample->completion, '\0', sample->completion_size) == NULL)
-        sample->answer =
-            eval->suite->answer(&eval->way, item, sample->completion, sample->completion_size);
+        sample->answer = eval->suite->answer(&eval->way, item, sample->completion,
+                                             sample->completion_size, finished->end);
     g->n_done++;
     g->n_tokens += (int64_t)finished->n_tokens;
     if (g->status == AZR_OK)

@@ -43,7 +43,7 @@ static azr_status take_line(azr_eval *eval, const azr_eval_line *line, size_t *n
             text = NULL;
         } else {
             sample->answer =
-                eval->suite->answer(&eval->way, &eval->items[item], text, strlen(text));
+                eval->suite->answer(&eval->way, &eval->items[item], text, strlen(text), "");
         }
         status = azr_eval__keep(eval, at, NULL, error);
     }

@@ -49,9 +49,10 @@ struct azr_eval_suite {
                        azr_eval_item *out_item, azr_error *error);
     void (*ask)(const azr_eval_way *way, const azr_eval_item *item, azr_strbuf *out);
     const char *const *(*stops)(const azr_eval_way *way, const azr_eval_item *item);
-    /* What a completion answers; NULL when nothing in it can be an answer. azr_free. */
+    /* What a completion answers; NULL when nothing in it can be an answer. azr_free. end: as of
+     * azr_template_parse_answer. */
     char *(*answer)(const azr_eval_way *way, const azr_eval_item *item, const char *completion,
-                    size_t size);
+                    size_t size, const char *end);
     /* True when judging takes a run. NULL: never. The job borrows item and answer. */
     bool (*job)(const azr_eval_item *item, const char *answer, azr_eval_job *out_job);
     /* reply: of the run, NULL when there was none. why: a few words, when not RIGHT. */

@@ -57,10 +57,12 @@ static const char *const *stops(const azr_eval_way *way, const azr_eval_item *it
 }
 
 static char *answer_of(const azr_eval_way *way, const azr_eval_item *item, const char *completion,
-                       size_t size)
+                       size_t size, const char *end)
 {
     azr_answer answer;
-    azr_template_parse_answer(way->template, &item->task, completion, size, &answer);
+    /* What was answered counts here, also when the model would have gone on after it. */
+    azr_template_parse_answer(way->template, &item->task, completion, size, end != NULL ? end : "",
+                              &answer);
     char *text = NULL;
     if (answer.text != NULL && answer.text[0] != '\0' && answer.verdict != AZR_VERDICT_NO_ANSWER)
         text = azr_copy_text(answer.text, strlen(answer.text));

@@ -75,8 +75,9 @@ static const char *const *stops(const azr_eval_way *way, const azr_eval_item *it
 }
 
 static char *answer_of(const azr_eval_way *way, const azr_eval_item *item, const char *completion,
-                       size_t size)
+                       size_t size, const char *end)
 {
+    (void)end;
     (void)way;
     (void)item;
     char *text = azr_copy_text(completion, size);

@@ -136,8 +136,9 @@ static void find_block(const char *text, const char *wanted, const char **out_te
 }
 
 static char *answer_of(const azr_eval_way *way, const azr_eval_item *item, const char *completion,
-                       size_t size)
+                       size_t size, const char *end)
 {
+    (void)end;
     azr_strbuf program = {0};
     if (memchr(completion, '\0', size) != NULL)
         return NULL;

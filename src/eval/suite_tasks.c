@@ -86,10 +86,10 @@ static const char *const *stops(const azr_eval_way *way, const azr_eval_item *it
 }
 
 static char *answer_of(const azr_eval_way *way, const azr_eval_item *item, const char *completion,
-                       size_t size)
+                       size_t size, const char *end)
 {
     azr_answer answer;
-    azr_template_parse_answer(way->template, &item->task, completion, size, &answer);
+    azr_template_parse_answer(way->template, &item->task, completion, size, end, &answer);
     char *text = NULL;
     if (answer.verdict == AZR_VERDICT_CORRECT && answer.text != NULL)
         text = azr_copy_text(answer.text, strlen(answer.text));

@@ -23,9 +23,10 @@ void azr_completion_init(azr_completion *completion, const azr_rollout_request *
                                    }};
 }
 
-/* The first place in text at or after `from` where a stop string begins; text_size when none does.
- */
-static size_t find_stop(const azr_strbuf *text, size_t from, const char *const *stops)
+/* The first place in text at or after `from` where a stop string begins, and which one; text_size
+ * when none does. */
+static size_t find_stop(const azr_strbuf *text, size_t from, const char *const *stops,
+                        const char **out_stop)
 {
     size_t first = text->size;
     for (size_t i = 0; stops != NULL && stops[i] != NULL; i++) {
@@ -34,18 +35,21 @@ static size_t find_stop(const azr_strbuf *text, size_t from, const char *const *
         if (length == 0 || start >= text->size)
             continue;
         const char *hit = memmem(text->data + start, text->size - start, stops[i], length);
-        if (hit != NULL && (size_t)(hit - text->data) < first)
+        if (hit != NULL && (size_t)(hit - text->data) < first) {
             first = (size_t)(hit - text->data);
+            *out_stop = stops[i];
+        }
     }
     return first;
 }
 
-static bool finish(azr_completion *completion, azr_stop stop, size_t text_size)
+static bool finish(azr_completion *completion, azr_stop stop, const char *end, size_t text_size)
 {
     completion->text.size = text_size;
     completion->sample.text_size = text_size;
     completion->sample.text = azr_strbuf_steal(&completion->text);
     completion->sample.stop = stop;
+    completion->sample.end = end;
     return true;
 }
 
@@ -60,17 +64,18 @@ bool azr_completion_append(azr_completion *completion, const azr_rollout_request
     sample->n_tokens++;
     size_t old_size = completion->text.size;
     if (azr_tokenizer_is_eos(tokenizer, token))
-        return finish(completion, AZR_STOP_EOS, old_size);
+        return finish(completion, AZR_STOP_EOS, "", old_size);
     if (!azr_tokenizer_is_special(tokenizer, token)) {
         size_t n_bytes = 0;
         const char *bytes = azr_tokenizer_bytes(tokenizer, token, &n_bytes);
         azr_strbuf_append(&completion->text, bytes, n_bytes);
     }
-    size_t stop_at = find_stop(&completion->text, old_size, request->stops);
+    const char *end = NULL;
+    size_t stop_at = find_stop(&completion->text, old_size, request->stops, &end);
     if (stop_at < completion->text.size)
-        return finish(completion, AZR_STOP_STRING, stop_at);
+        return finish(completion, AZR_STOP_STRING, end, stop_at);
     if (sample->n_tokens == request->max_tokens)
-        return finish(completion, AZR_STOP_LIMIT, completion->text.size);
+        return finish(completion, AZR_STOP_LIMIT, NULL, completion->text.size);
     return false;
 }
 

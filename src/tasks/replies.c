@@ -47,13 +47,14 @@ static void solve_chat(const azr_task *task, azr_strbuf *out)
     azr_tasks__instruct_solver(task, true, out);
 }
 
-/* What stands behind the answer, or begins another turn, is not read. An answer that the model did
- * not close ends with its reply. */
+static const char answer_end[] = "</answer>";
+
+/* What stands behind the answer, or begins another turn, is not read. */
 static const char *const *ends_azr(azr_role role, azr_kind kind)
 {
     (void)role;
     (void)kind;
-    static const char *const ends[] = {"</answer>", "Assistant:", "\nUser:", NULL};
+    static const char *const ends[] = {answer_end, "Assistant:", "\nUser:", NULL};
     return ends;
 }
 
@@ -68,7 +69,8 @@ static const char *const *ends_chat(azr_role role, azr_kind kind)
 /* --- replies ---------------------------------------------------------------------------------- */
 
 /* Behind the last <answer>. False unless an </think> with nothing but white space and <answer>
- * behind it is somewhere: the reply's form, of which the prompt already wrote <think>. */
+ * behind it is somewhere: the reply's form, of which the prompt already wrote <think>, and which
+ * ends with </answer>, behind what is read. */
 static bool find_reply(azr_span completion, azr_span *out_reply)
 {
     static const char think_end[] = "</think>", answer[] = "<answer>";
@@ -246,6 +248,7 @@ const azr_template azr_tasks__azr = {
     .solve = solve_azr,
     .stops = ends_azr,
     .ends = ends_azr,
+    .closing = answer_end,
     .parse_proposal = parse_proposal_azr,
     .parse_answer = parse_answer_azr,
 };

@@ -55,14 +55,34 @@ const char *const *azr_template_stops(const azr_template *template, azr_role rol
     return template->stops(role, kind);
 }
 
-/* The completion up to where reading ends; false when it is no text. */
-static bool read_completion(const azr_template *template, azr_role role, azr_kind kind,
-                            azr_span *completion)
+/* Did a completion end as the template's replies do? behind: from where reading ended. */
+static bool is_ended(const azr_template *template, azr_span behind, const char *end)
+{
+    const char *closing = template->closing;
+    if (closing == NULL)
+        return end != NULL || !template->is_chat;
+    if (behind.size > 0)
+        return azr_tasks__starts_with(behind, closing);
+    return end != NULL && strcmp(end, closing) == 0;
+}
+
+/* Cuts the completion to where reading ends. False, with *verdict saying why, when it is no text or
+ * did not end as a reply must. */
+static bool read_completion(const azr_template *template, const char *const *ends, const char *end,
+                            azr_span *completion, azr_verdict *verdict)
 {
     if (completion->size == 0)
         completion->text = "";
-    *completion = azr_tasks__cut(*completion, template->ends(role, kind));
-    return azr_tasks__is_text(*completion);
+    azr_span read = azr_tasks__cut(*completion, ends);
+    azr_span behind = {read.text + read.size, completion->size - read.size};
+    *completion = read;
+    if (!azr_tasks__is_text(read))
+        *verdict = AZR_VERDICT_BAD_TEXT;
+    else if (!is_ended(template, behind, end))
+        *verdict = AZR_VERDICT_NO_REPLY;
+    else
+        return true;
+    return false;
 }
 
 /* Where constructors may be called, what is no literal is for the sandbox to judge. */
@@ -96,17 +116,17 @@ static void compose(const azr_proposal_request *request, azr_proposal *proposal)
 }
 
 void azr_template_parse_proposal(const azr_template *template, const azr_proposal_request *request,
-                                 const char *completion, size_t size, azr_proposal *out_proposal)
+                                 const char *completion, size_t size, const char *end,
+                                 azr_proposal *out_proposal)
 {
     azr_span span = {completion, size};
     /* An induction proposer writes no program. */
     *out_proposal = (azr_proposal){.kind = request->kind,
                                    .verdict = AZR_VERDICT_VALID,
                                    .rules = request->program != NULL ? NULL : request->rules};
-    if (read_completion(template, AZR_ROLE_PROPOSER, request->kind, &span))
+    if (read_completion(template, template->ends(AZR_ROLE_PROPOSER, request->kind), end, &span,
+                        &out_proposal->verdict))
         template->parse_proposal(request, span, out_proposal);
-    else
-        out_proposal->verdict = AZR_VERDICT_BAD_TEXT;
     allow_constructors(request, out_proposal);
     if (request->kind == AZR_KIND_ERROR && out_proposal->verdict == AZR_VERDICT_VALID &&
         azr_tasks__uses_keywords(out_proposal->program, request->banned))
@@ -116,14 +136,14 @@ void azr_template_parse_proposal(const azr_template *template, const azr_proposa
 }
 
 void azr_template_parse_answer(const azr_template *template, const azr_task *task,
-                               const char *completion, size_t size, azr_answer *out_answer)
+                               const char *completion, size_t size, const char *end,
+                               azr_answer *out_answer)
 {
     azr_span span = {completion, size};
     *out_answer = (azr_answer){.verdict = AZR_VERDICT_CORRECT};
-    if (read_completion(template, AZR_ROLE_SOLVER, task->kind, &span))
+    if (read_completion(template, template->ends(AZR_ROLE_SOLVER, task->kind), end, &span,
+                        &out_answer->verdict))
         template->parse_answer(task, span, out_answer);
-    else
-        out_answer->verdict = AZR_VERDICT_BAD_TEXT;
 }
 
 azr_verdict azr_tasks__canonical_arguments(const char *text, size_t size, char **out_text)

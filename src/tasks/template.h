@@ -11,12 +11,15 @@
  * (UTF-8, no control characters). */
 struct azr_template {
     const char *name;
-    bool is_chat; /* prompts are messages of a user, in the model's chat format */
+    bool is_chat; /* prompts are messages of a user, in the model's chat format. A reply is a
+                     message too: one that a limit cut off is none */
     void (*propose)(const azr_proposal_request *request, azr_strbuf *out);
     void (*solve)(const azr_task *task, azr_strbuf *out);
     const char *const *(*stops)(azr_role role, azr_kind kind);
     /* Where reading ends at the latest, whatever sampling stopped at; NULL-terminated. */
     const char *const *(*ends)(azr_role role, azr_kind kind);
+    /* The one of them that a reply must have ended with, NULL: any may, or none. */
+    const char *closing;
     void (*parse_proposal)(const azr_proposal_request *request, azr_span completion,
                            azr_proposal *out_proposal);
     void (*parse_answer)(const azr_task *task, azr_span completion, azr_answer *out_answer);

@@ -153,7 +153,7 @@ static void on_finish(void *context, const azr_sample *sample)
     try->prompt = sample->request;
     try->sample = sample;
     azr_template_parse_proposal(c->trainer->template, &prompt->request, sample->text,
-                                sample->text_size, &try->proposal);
+                                sample->text_size, sample->end, &try->proposal);
     try->verdict = try->proposal.verdict;
     if (try->verdict != AZR_VERDICT_VALID || c->status != AZR_OK)
         return;

@@ -151,7 +151,7 @@ static void on_finish(void *context, const azr_sample *sample)
     try->sample = sample;
     const azr_task *task = c->solutions->prompts[try->prompt].task;
     azr_template_parse_answer(c->trainer->template, task, sample->text, sample->text_size,
-                              &try->answer);
+                              sample->end, &try->answer);
     try->answer.all_pairs = c->trainer->config.induction_check == AZR_INDUCTION_CHECK_ALL;
     try->answer.constructors = c->trainer->config.allow_constructors;
     azr_exec_job job;

@@ -188,6 +188,7 @@ static void test_stop_string_over_tokens(void **state)
     const azr_sample *cut = &rollout.samples[0];
     const char *first = memmem(whole->text, whole->text_size, stop, 2);
     assert_int_equal(cut->stop, AZR_STOP_STRING);
+    assert_ptr_equal(cut->end, stop);
     assert_int_equal(cut->text_size, first - whole->text);
     assert_memory_equal(cut->text, whole->text, cut->text_size);
     assert_true(cut->n_tokens < whole->n_tokens);
@@ -213,6 +214,7 @@ static void test_end_token_and_limit(void **state)
         bool ended = sample->tokens[sample->n_tokens - 1] == TINY_MODEL_EOS;
         n_eos += ended;
         assert_int_equal(sample->stop, ended ? AZR_STOP_EOS : AZR_STOP_LIMIT);
+        assert_true(ended ? sample->end != NULL && *sample->end == '\0' : sample->end == NULL);
         if (!ended)
             assert_int_equal(sample->n_tokens, 200);
         assert_null(memmem(sample->text, sample->text_size, "<eos>", 5));

@@ -223,19 +223,19 @@ static void test_proposals(void **state)
         .function = AZR_FUNCTION_LAST, .drop_comments = true, .one_function = true};
     azr_proposal_request request = {.kind = AZR_KIND_DEDUCTION, .rules = &rules};
     static const char text[] = "a): # c\n    return a\n>>> f(1)\n";
-    azr_template_parse_proposal(template, &request, text, strlen(text), &proposal);
+    azr_template_parse_proposal(template, &request, text, strlen(text), "", &proposal);
     assert_int_equal(proposal.verdict, AZR_VERDICT_VALID);
     assert_string_equal(proposal.program, "def f(a):\n    return a\n");
     azr_proposal_deinit(&proposal);
     static const char two[] = "a):\n    return a\ndef h(a):\n    return a\n>>> f(1)\n";
-    azr_template_parse_proposal(template, &request, two, strlen(two), &proposal);
+    azr_template_parse_proposal(template, &request, two, strlen(two), "", &proposal);
     assert_int_equal(proposal.verdict, AZR_VERDICT_SEVERAL_FUNCTIONS);
     azr_proposal_deinit(&proposal);
     static const char program[] = "def f(a): # c\n    def h(): pass\n    return a\n";
     request = (azr_proposal_request){
         .kind = AZR_KIND_INDUCTION, .program = program, .n_inputs = 2, .rules = &rules};
     static const char calls[] = " hint\n>>> f(1)\n>>> f(2)\n";
-    azr_template_parse_proposal(template, &request, calls, strlen(calls), &proposal);
+    azr_template_parse_proposal(template, &request, calls, strlen(calls), "", &proposal);
     assert_int_equal(proposal.verdict, AZR_VERDICT_VALID);
     assert_string_equal(proposal.program, program);
     azr_proposal_deinit(&proposal);

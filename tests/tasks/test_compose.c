@@ -247,7 +247,7 @@ static void test_proposals(void **state)
     azr_strbuf_deinit(&prompt);
 
     static const char good[] = "a):\n...     return g_0(a) + g_1(a)\n>>> f(4)\n";
-    azr_template_parse_proposal(template, &request, good, strlen(good), &proposal);
+    azr_template_parse_proposal(template, &request, good, strlen(good), "", &proposal);
     assert_int_equal(proposal.verdict, AZR_VERDICT_VALID);
     assert_string_equal(proposal.program,
                         "import math\ndef g_0(a):\n    return math.sqrt(a)\n"
@@ -260,13 +260,13 @@ static void test_proposals(void **state)
         "a):\n...     return g_0(a) + g_1(a)\n>>> def g_1(a):\n...     return 3\n>>> f(4)\n",
     };
     for (size_t i = 0; i < AZR_COUNT(bad); i++) {
-        azr_template_parse_proposal(template, &request, bad[i], strlen(bad[i]), &proposal);
+        azr_template_parse_proposal(template, &request, bad[i], strlen(bad[i]), "", &proposal);
         assert_int_equal(proposal.verdict, AZR_VERDICT_NOT_COMPOSED);
         azr_proposal_deinit(&proposal);
     }
     /* What is badly formed for another reason stays so. */
     static const char no_call[] = "a):\n...     return a\n";
-    azr_template_parse_proposal(template, &request, no_call, strlen(no_call), &proposal);
+    azr_template_parse_proposal(template, &request, no_call, strlen(no_call), "", &proposal);
     assert_int_equal(proposal.verdict, AZR_VERDICT_NO_CALL);
     azr_proposal_deinit(&proposal);
     /* Too long only together. */
@@ -278,7 +278,7 @@ static void test_proposals(void **state)
     request.parts = &large_part;
     request.n_parts = 1;
     static const char small[] = "a):\n...     return g_0(a)\n>>> f(4)\n";
-    azr_template_parse_proposal(template, &request, small, strlen(small), &proposal);
+    azr_template_parse_proposal(template, &request, small, strlen(small), "", &proposal);
     assert_int_equal(proposal.verdict, AZR_VERDICT_TOO_LONG);
     azr_proposal_deinit(&proposal);
     azr_strbuf_deinit(&large);

@@ -45,7 +45,7 @@ static azr_verdict propose(azr_proposal_request request, bool allowed, const cha
     azr_proposal proposal;
     azr_exec_reply reply = {0};
     request.rules = &rules;
-    azr_template_parse_proposal(transcript, &request, text, strlen(text), &proposal);
+    azr_template_parse_proposal(transcript, &request, text, strlen(text), "", &proposal);
     if (proposal.verdict == AZR_VERDICT_VALID) {
         azr_exec_job job = azr_proposal_job(&proposal, azr_exec_default_limits());
         if (azr_executor_run(executor, &job, &reply, &error) != AZR_OK)
@@ -111,7 +111,7 @@ static azr_verdict answer_by(const azr_template *template, const azr_task *task,
     const char *inputs[8];
     azr_exec_job job;
     azr_exec_reply reply = {0};
-    azr_template_parse_answer(template, task, text, strlen(text), &answer);
+    azr_template_parse_answer(template, task, text, strlen(text), "", &answer);
     answer.constructors = allowed;
     bool run = azr_answer_job(task, &answer, azr_exec_default_limits(), inputs, &job);
     if (run && azr_executor_run(executor, &job, &reply, &error) != AZR_OK)
@@ -151,8 +151,8 @@ static void test_answers(void **state)
     /* Who keeps the form is wrong with something else, not ill-formed. */
     const azr_template *azr;
     assert_int_equal(azr_template_find("azr", &azr, &error), AZR_OK);
-    static const char called[] = "</think><answer>```input\nset([2, 1])\n```";
-    static const char open[] = "</think><answer>```input\nopen('x')\n```";
+    static const char called[] = "</think><answer>```input\nset([2, 1])\n```</answer>";
+    static const char open[] = "</think><answer>```input\nopen('x')\n```</answer>";
     assert_int_equal(answer_by(azr, &task, true, called), AZR_VERDICT_CORRECT);
     assert_int_equal(answer_by(azr, &task, false, called), AZR_VERDICT_WRONG);
     assert_int_equal(answer_by(azr, &task, true, open), AZR_VERDICT_WRONG);

@@ -118,7 +118,7 @@ static void test_answers(void **state)
         azr_answer answer;
         const char *text = cases[i].completion, *inputs[1];
         azr_exec_job job;
-        azr_template_parse_answer(transcript, &task, text, strlen(text), &answer);
+        azr_template_parse_answer(transcript, &task, text, strlen(text), "", &answer);
         assert_false(azr_answer_job(&task, &answer, limits(), inputs, &job));
         double accuracy = -1;
         azr_verdict verdict = azr_answer_judge(&task, &answer, NULL, &accuracy, NULL);
@@ -137,7 +137,7 @@ static void test_answers(void **state)
     for (size_t size = AZR_TASK_MAX_EXCEPTION_BYTES; size <= AZR_TASK_MAX_EXCEPTION_BYTES + 1;
          size++) {
         azr_answer answer;
-        azr_template_parse_answer(transcript, &task, longest, size, &answer);
+        azr_template_parse_answer(transcript, &task, longest, size, "", &answer);
         assert_int_equal(answer.verdict, size == AZR_TASK_MAX_EXCEPTION_BYTES
                                              ? AZR_VERDICT_CORRECT
                                              : AZR_VERDICT_NO_ANSWER);
@@ -152,7 +152,8 @@ static azr_verdict propose(const char *completion, unsigned banned, char **out_o
 {
     const azr_proposal_request request = {.kind = AZR_KIND_ERROR, .banned = banned};
     azr_proposal proposal;
-    azr_template_parse_proposal(transcript, &request, completion, strlen(completion), &proposal);
+    azr_template_parse_proposal(transcript, &request, completion, strlen(completion), "",
+                                &proposal);
     azr_exec_reply reply = {0};
     azr_task task = {0};
     *out_output = NULL;
@@ -299,13 +300,13 @@ static void test_banned(void **state)
         snprintf(text, sizeof text, "a):\n%s    return a\n>>> f(1)\n", cases[i].body);
         azr_proposal_request request = {.kind = AZR_KIND_ERROR,
                                         .banned = azr_keywords_parse(cases[i].list)};
-        azr_template_parse_proposal(transcript, &request, text, strlen(text), &proposal);
+        azr_template_parse_proposal(transcript, &request, text, strlen(text), "", &proposal);
         if ((proposal.verdict == AZR_VERDICT_FORBIDDEN) != cases[i].banned)
             fail_msg("banned '%s': %s: %s", cases[i].list, azr_verdict_name(proposal.verdict),
                      text);
         azr_proposal_deinit(&proposal);
         request.kind = AZR_KIND_DEDUCTION; /* other kinds may use them */
-        azr_template_parse_proposal(transcript, &request, text, strlen(text), &proposal);
+        azr_template_parse_proposal(transcript, &request, text, strlen(text), "", &proposal);
         assert_int_equal(proposal.verdict, AZR_VERDICT_VALID);
         azr_proposal_deinit(&proposal);
     }

@@ -18,6 +18,7 @@
 static azr_executor *executor;
 static const azr_template *asked; /* transcript, or another for a test */
 static const char *before = "";   /* what each answer begins with */
+static const char *end = "";      /* the stop string that it ends at */
 static azr_error error;
 
 static int start(void **state)
@@ -57,7 +58,7 @@ static azr_verdict judge_answer(const azr_task *task, const char *text, azr_strb
     azr_strbuf whole = {0};
     azr_strbuf_printf(&whole, "%s%s", before, text);
     azr_template_parse_answer(asked, task, azr_strbuf_text(&whole), strlen(azr_strbuf_text(&whole)),
-                              &answer);
+                              end, &answer);
     azr_strbuf_deinit(&whole);
     bool runs = azr_answer_job(task, &answer, limits(), inputs, &job);
     if (runs && azr_executor_run(executor, &job, &reply, &error) != AZR_OK)
@@ -299,7 +300,8 @@ static void check_proposals(azr_proposal_request request, const char *const *for
         azr_exec_reply reply = {0};
         azr_task task = {0};
         azr_strbuf detail = {0};
-        azr_template_parse_proposal(asked, &request, forgeries[i], strlen(forgeries[i]), &proposal);
+        azr_template_parse_proposal(asked, &request, forgeries[i], strlen(forgeries[i]), "",
+                                    &proposal);
         if (proposal.verdict == AZR_VERDICT_VALID) {
             azr_exec_job job = azr_proposal_job(&proposal, limits());
             assert_int_equal(azr_executor_run(executor, &job, &reply, &error), AZR_OK);
@@ -429,11 +431,12 @@ static void replies(void **state)
         "```python\ndef f(x):\n    return [x, 'secret']",
     };
     static const struct {
-        const char *name, *before;
-    } templates[] = {{"azr", "</think><answer>"}, {"chat", ""}};
+        const char *name, *before, *end;
+    } templates[] = {{"azr", "</think><answer>", "</answer>"}, {"chat", "", ""}};
     const azr_template *outside = asked;
     for (size_t i = 0; i < AZR_COUNT(templates); i++) {
         before = templates[i].before;
+        end = templates[i].end;
         assert_int_equal(azr_template_find(templates[i].name, &asked, &error), AZR_OK);
         check_answers(AZR_KIND_DEDUCTION,
                       "{\"program\": \"def f(x):\\n    return x * x + 1\", \"input\": \"3\","
@@ -446,7 +449,7 @@ static void replies(void **state)
                       "```python\ndef f(x):\n    return [x, 'secret']\n```", program,
                       AZR_COUNT(program));
     }
-    before = "";
+    before = end = "";
     asked = outside;
 }
 

@@ -58,7 +58,7 @@ static azr_proposal propose(void)
     azr_proposal_request request = {.kind = AZR_KIND_ABDUCTION};
     static const char text[] = "a):\n    return a\n>>> f('x')\n";
     azr_proposal proposal;
-    azr_template_parse_proposal(transcript(), &request, text, strlen(text), &proposal);
+    azr_template_parse_proposal(transcript(), &request, text, strlen(text), "", &proposal);
     assert_int_equal(proposal.verdict, AZR_VERDICT_VALID);
     return proposal;
 }
@@ -69,7 +69,7 @@ static azr_proposal propose_inputs(void)
         .kind = AZR_KIND_INDUCTION, .program = "def f(a):\n    return a\n", .n_inputs = 2};
     static const char text[] = " h\n>>> f(1)\n>>> f(2)\n";
     azr_proposal proposal;
-    azr_template_parse_proposal(transcript(), &request, text, strlen(text), &proposal);
+    azr_template_parse_proposal(transcript(), &request, text, strlen(text), "", &proposal);
     assert_int_equal(proposal.verdict, AZR_VERDICT_VALID);
     return proposal;
 }
@@ -218,7 +218,7 @@ static azr_verdict judge_answer(const azr_task *task, const char *completion,
                                 const azr_exec_run *runs, size_t n_runs, double *out_accuracy)
 {
     azr_answer answer;
-    azr_template_parse_answer(transcript(), task, completion, strlen(completion), &answer);
+    azr_template_parse_answer(transcript(), task, completion, strlen(completion), "", &answer);
     const char *inputs[16];
     azr_exec_job job;
     bool needed = azr_answer_job(task, &answer, azr_exec_default_limits(), inputs, &job);

@@ -179,13 +179,14 @@ static void test_rules(void **state)
         azr_strbuf_deinit(&text);
     }
     /* Which of several programs. */
-    static const char reply[] = "</think><answer>```python\ndef f(a):\n    return 1\n```\n"
-                                "```python\ndef f(b):\n    return 2\n```\n```input\n3\n```";
+    static const char reply[] =
+        "</think><answer>```python\ndef f(a):\n    return 1\n```\n"
+        "```python\ndef f(b):\n    return 2\n```\n```input\n3\n```</answer>";
     const azr_program_rules last = {.last_block = true};
     for (int on = 0; on < 2; on++) {
         azr_proposal proposal;
         request.rules = on ? &last : &none;
-        azr_template_parse_proposal(find("azr"), &request, reply, strlen(reply), &proposal);
+        azr_template_parse_proposal(find("azr"), &request, reply, strlen(reply), "", &proposal);
         assert_int_equal(proposal.verdict, AZR_VERDICT_VALID);
         assert_string_equal(proposal.program,
                             on ? "def f(b):\n    return 2\n" : "def f(a):\n    return 1\n");
@@ -234,9 +235,10 @@ static void test_proposals(void **state)
         for (int chat = 0; chat < 2; chat++) {
             azr_strbuf text = {0};
             azr_proposal proposal;
-            azr_strbuf_printf(&text, chat ? "%s" : " hm </think>\n<answer>%s", cases[i].reply);
+            azr_strbuf_printf(&text, chat ? "%s" : " hm </think>\n<answer>%s</answer>",
+                              cases[i].reply);
             azr_template_parse_proposal(find(chat ? "chat" : "azr"), &request,
-                                        azr_strbuf_text(&text), text.size, &proposal);
+                                        azr_strbuf_text(&text), text.size, "", &proposal);
             if (proposal.verdict != cases[i].verdict)
                 fail_msg("case %zu: %s", i, azr_verdict_name(proposal.verdict));
             if (cases[i].program != NULL)
@@ -272,7 +274,7 @@ static void test_induction_proposals(void **state)
     for (size_t i = 0; i < AZR_COUNT(cases); i++) {
         azr_proposal proposal;
         azr_template_parse_proposal(find("chat"), &request, cases[i].reply, strlen(cases[i].reply),
-                                    &proposal);
+                                    "", &proposal);
         if (proposal.verdict != cases[i].verdict)
             fail_msg("case %zu: %s", i, azr_verdict_name(proposal.verdict));
         if (cases[i].message != NULL)
@@ -317,7 +319,7 @@ static void test_answers(void **state)
     for (size_t i = 0; i < AZR_COUNT(cases); i++) {
         azr_task task = task_of(cases[i].kind);
         azr_answer answer;
-        azr_template_parse_answer(find("chat"), &task, cases[i].reply, strlen(cases[i].reply),
+        azr_template_parse_answer(find("chat"), &task, cases[i].reply, strlen(cases[i].reply), "",
                                   &answer);
         if (answer.verdict != cases[i].verdict)
             fail_msg("case %zu: %s", i, azr_verdict_name(answer.verdict));
@@ -328,7 +330,7 @@ static void test_answers(void **state)
     }
 }
 
-/* The dialogue's form: thinking ends, the answer follows at once. */
+/* The dialogue's form: thinking ends, the answer follows at once, and is closed. */
 static void test_form(void **state)
 {
     (void)state;
@@ -337,11 +339,13 @@ static void test_form(void **state)
         bool formed;
     } cases[] = {
         {"hm </think> <answer>```output\n3\n```</answer>", true},
-        {"</think><answer>```output\n3\n```", true}, /* sampling stops at </answer> */
+        {"</think><answer>```output\n3\n```", false},
+        {"</think><answer>```output\n3\n```</answer", false},
+        {"</answer></think><answer>```output\n3\n```</answer>", false}, /* sampling stops there */
         {"a </think> b </think>\n\n<answer> ```output\n3\n``` </answer> more", true},
         {"<answer>x</answer>", false},
         {"hm </think> <answer>1</answer><answer>```output\n3\n```</answer>", true},
-        {"hm </THINK>\n<Answer>```output\n3\n```", true},
+        {"hm </THINK>\n<Answer>```output\n3\n```</answer>", true},
         {"hm <answer>```output\n3\n```</answer>", false},
         {"hm </think> so: <answer>```output\n3\n```</answer>", false},
         {"hm </think>", false},
@@ -354,19 +358,56 @@ static void test_form(void **state)
     for (size_t i = 0; i < AZR_COUNT(cases); i++) {
         azr_answer answer;
         azr_template_parse_answer(find("azr"), &task, cases[i].completion,
-                                  strlen(cases[i].completion), &answer);
+                                  strlen(cases[i].completion), "", &answer);
         if ((answer.verdict != AZR_VERDICT_NO_REPLY) != cases[i].formed)
             fail_msg("case %zu: %s", i, azr_verdict_name(answer.verdict));
         assert_int_equal(azr_verdict_well_formed(answer.verdict), cases[i].formed);
         azr_answer_deinit(&answer);
     }
-    /* Another turn is not read: not even a right answer in it. */
-    static const char turn[] = "</think><answer>```output\n4\n```\nUser: no\nAssistant: <think>"
-                               "</think><answer>```output\n3\n```</answer>";
-    azr_answer answer;
-    azr_template_parse_answer(find("azr"), &task, turn, strlen(turn), &answer);
-    assert_string_equal(answer.text, "4");
-    azr_answer_deinit(&answer);
+    azr_task_deinit(&task);
+}
+
+/* How sampling ended decides what is a reply: in the dialogue it must have closed its answer, and a
+ * message must have been ended by its author. Another turn is not read, right as it may be. */
+static void test_ends(void **state)
+{
+    (void)state;
+    static const char turn[] = "</think><answer>```output\n3\n```\nUser: no\nAssistant: <think>"
+                               "</think><answer>```output\n3\n```";
+    static const char open[] = " </think><answer>\n```output\n3\n```\n";
+    static const char closed[] = "</think><answer>```output\n3\n```</answer> so it is";
+    static const char *const ends[] = {NULL, "", "\nUser:", "Assistant:", "</answer>"};
+    static const struct {
+        const char *template, *completion;
+        bool formed[AZR_COUNT(ends)];
+    } cases[] = {
+        {"azr", open, {false, false, false, false, true}},
+        {"azr", turn, {false, false, false, false, false}},
+        {"azr", closed, {true, true, true, true, true}},
+        {"chat", "```output\n3\n```", {false, true, true, true, true}},
+        {"chat", "3", {false, true, true, true, true}},
+    };
+    azr_task task = task_of(AZR_KIND_DEDUCTION);
+    const azr_task *reference = &task;
+    const azr_proposal_request request = request_of(&task, &reference);
+    for (size_t i = 0; i < AZR_COUNT(cases); i++) {
+        for (size_t j = 0; j < AZR_COUNT(ends); j++) {
+            const char *text = cases[i].completion;
+            azr_answer answer;
+            azr_proposal proposal;
+            azr_template_parse_answer(find(cases[i].template), &task, text, strlen(text), ends[j],
+                                      &answer);
+            if ((answer.verdict == AZR_VERDICT_CORRECT) != cases[i].formed[j] ||
+                azr_verdict_well_formed(answer.verdict) != cases[i].formed[j])
+                fail_msg("case %zu, end %zu: %s", i, j, azr_verdict_name(answer.verdict));
+            azr_template_parse_proposal(find(cases[i].template), &request, text, strlen(text),
+                                        ends[j], &proposal);
+            assert_int_equal(proposal.verdict,
+                             cases[i].formed[j] ? AZR_VERDICT_NO_PROGRAM : AZR_VERDICT_NO_REPLY);
+            azr_answer_deinit(&answer);
+            azr_proposal_deinit(&proposal);
+        }
+    }
     azr_task_deinit(&task);
 }
 
@@ -391,8 +432,9 @@ static void test_noise(void **state)
             const azr_template *template = find(i % 2 ? "azr" : "chat");
             azr_answer answer;
             azr_proposal proposal;
-            azr_template_parse_answer(template, &task, azr_strbuf_text(&text), text.size, &answer);
-            azr_template_parse_proposal(template, &request, azr_strbuf_text(&text), text.size,
+            azr_template_parse_answer(template, &task, azr_strbuf_text(&text), text.size, "",
+                                      &answer);
+            azr_template_parse_proposal(template, &request, azr_strbuf_text(&text), text.size, "",
                                         &proposal);
             assert_true(answer.verdict < AZR_N_VERDICTS && proposal.verdict < AZR_N_VERDICTS);
             if (answer.verdict == AZR_VERDICT_CORRECT)
@@ -414,7 +456,7 @@ int main(void)
         cmocka_unit_test(test_parts),     cmocka_unit_test(test_rules),
         cmocka_unit_test(test_proposals), cmocka_unit_test(test_induction_proposals),
         cmocka_unit_test(test_answers),   cmocka_unit_test(test_form),
-        cmocka_unit_test(test_noise),
+        cmocka_unit_test(test_ends),      cmocka_unit_test(test_noise),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

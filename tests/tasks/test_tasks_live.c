@@ -87,7 +87,7 @@ static void check_proposals(const azr_proposal_request *request, const test_case
     pending *all = azr_alloc(n, sizeof *all);
     for (size_t i = 0; i < n; i++) {
         const char *text = cases[i].completion;
-        azr_template_parse_proposal(transcript, request, text, strlen(text), &all[i].proposal);
+        azr_template_parse_proposal(transcript, request, text, strlen(text), "", &all[i].proposal);
         if (all[i].proposal.verdict != AZR_VERDICT_VALID)
             continue;
         azr_exec_job job = azr_proposal_job(&all[i].proposal, limits());
@@ -114,7 +114,7 @@ static void check_answers(const azr_task *task, const test_case *cases, size_t n
     for (size_t i = 0; i < n; i++) {
         const char *text = cases[i].completion, *inputs[16];
         azr_exec_job job;
-        azr_template_parse_answer(transcript, task, text, strlen(text), &all[i].answer);
+        azr_template_parse_answer(transcript, task, text, strlen(text), "", &all[i].answer);
         if (azr_answer_job(task, &all[i].answer, limits(), inputs, &job))
             submit(&all[i], &job);
     }
@@ -264,7 +264,8 @@ static void test_induction_forgeries(void **state)
         azr_exec_job job;
         azr_exec_reply reply;
         azr_strbuf detail = {0};
-        azr_template_parse_answer(transcript, &task, forgeries[i], strlen(forgeries[i]), &answer);
+        azr_template_parse_answer(transcript, &task, forgeries[i], strlen(forgeries[i]), "",
+                                  &answer);
         assert_true(azr_answer_job(&task, &answer, limits(), inputs, &job));
         assert_int_equal(azr_executor_run(executor, &job, &reply, &error), AZR_OK);
         azr_verdict verdict = azr_answer_judge(&task, &answer, &reply, NULL, &detail);
@@ -292,7 +293,7 @@ static void test_no_trace_is_left(void **state)
     for (size_t i = 0; i < AZR_COUNT(cases); i++) {
         azr_proposal proposal;
         const char *text = cases[i].completion;
-        azr_template_parse_proposal(transcript, &request, text, strlen(text), &proposal);
+        azr_template_parse_proposal(transcript, &request, text, strlen(text), "", &proposal);
         azr_exec_job job = azr_proposal_job(&proposal, limits());
         azr_exec_reply reply;
         assert_int_equal(azr_executor_run(executor, &job, &reply, &error), AZR_OK);

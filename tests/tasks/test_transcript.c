@@ -242,7 +242,7 @@ static azr_proposal parse_bytes(const azr_proposal_request *request, const char 
     assert_non_null(copy);
     memcpy(copy, text, size);
     azr_proposal proposal;
-    azr_template_parse_proposal(transcript(), request, copy, size, &proposal);
+    azr_template_parse_proposal(transcript(), request, copy, size, "", &proposal);
     free(copy);
     return proposal;
 }
@@ -544,7 +544,7 @@ static void assert_answer(const azr_task *task, const char *completion, azr_verd
     assert_non_null(copy);
     memcpy(copy, completion, size);
     azr_answer answer;
-    azr_template_parse_answer(transcript(), task, copy, size, &answer);
+    azr_template_parse_answer(transcript(), task, copy, size, "", &answer);
     free(copy);
     if (answer.verdict != verdict)
         fail_msg("%s, not %s: %s", azr_verdict_name(answer.verdict), azr_verdict_name(verdict),
@@ -661,7 +661,7 @@ static void test_noise(void **state)
             azr_proposal_deinit(&proposal);
             azr_answer answer;
             induction.kind = (azr_kind)kind;
-            azr_template_parse_answer(transcript(), &induction, text, size, &answer);
+            azr_template_parse_answer(transcript(), &induction, text, size, "", &answer);
             azr_answer_deinit(&answer);
         }
         induction.kind = AZR_KIND_INDUCTION;

@@ -162,12 +162,16 @@ static void test_azr_template(void **state)
         " b </think><answer>```python\\ndef f(a):\\n    return [g_0(a), 1]\\n```\\n"
         "```input\\n4\\n```</answer>",
         " c </think><answer>```output\\nIndexError\\n```</answer>",
+        " d </think><answer>```output\\nIndexError\\n```\\nUser:",
+        " e </think><answer>```python\\ndef f(a):\\n    return "
+        "a[8]\\n```\\n```input\\n[]\\n```Assistant:",
         NULL,
     };
     const tiny_run outside = tiny;
     tiny_run_create_with(&tiny, pieces);
     const char *const sets[] = {"kinds=deduction,error",
                                 "template=azr",
+                                "temperature=0.25",
                                 "composite_chance=0.5",
                                 "max_prompt_tokens=4000",
                                 "references=1",
@@ -182,6 +186,12 @@ static void test_azr_template(void **state)
                       "'[\"IndexError\"]' AND program = 'def f(a):\n    return a[7]\n'") > 0.0);
     assert_true(count("words", "SELECT count(*) FROM attempts WHERE kind = 'error' AND role = "
                                "'solver' AND verdict = 'correct'") > 0.0);
+    /* What did not close its answer is no reply, right as it would be. */
+    assert_true(count("words", "SELECT count(*) FROM attempts WHERE completion LIKE "
+                               "' d </think>%' OR completion LIKE ' e </think>%'") > 2.0);
+    assert_true(count("words", "SELECT count(*) FROM attempts WHERE verdict <> 'no_reply' AND "
+                               "(completion LIKE ' d </think>%' OR completion LIKE ' e "
+                               "</think>%')") == 0.0);
     assert_true(count("words", "SELECT count(*) FROM tasks WHERE program LIKE "
                                "'def g_0(a):%def f(a):_    return [g_0(a), 1]%'") > 0.0);
     tiny_run_remove(&tiny);
@@ -200,18 +210,26 @@ static void test_chat_template(void **state)
         "{% if add_generation_prompt %}<|turn|>assistant\n{% endif %}";
     const tiny_run outside = tiny;
     tiny_run_create_with(&tiny, pieces);
+    static const char ends[] = "{\"eos_token_id\": [256, 268]}"; /* 268: the last piece */
+    char *path = tiny_run_path(&tiny, "model/generation_config.json");
+    assert_int_equal(azr_file_write(path, ends, strlen(ends), NULL), AZR_OK);
+    azr_free(path);
     const char *const sets[] = {
-        "kinds=deduction", "template=chat",           "max_prompt_tokens=4000",
-        "references=1",    "batch_size=12",           "seed_rounds=1",
-        "total_steps=1",   "micro_batch_tokens=4096", NULL};
+        "kinds=deduction",        "template=chat",           "max_prompt_tokens=4000",
+        "references=1",           "batch_size=12",           "seed_rounds=1",
+        "total_steps=1",          "micro_batch_tokens=4096", "temperature=0.25",
+        "max_response_tokens=24", "max_answer_tokens=24",    NULL};
     tiny_run_refused(&tiny, "none", false, sets, "the model has no chat template");
-    char *path = tiny_run_path(&tiny, "model/chat_template.jinja");
+    path = tiny_run_path(&tiny, "model/chat_template.jinja");
     assert_int_equal(azr_file_write(path, template, strlen(template), NULL), AZR_OK);
     tiny_run_train(&tiny, "chat", false, sets);
     assert_true(count("chat", "SELECT count(*) FROM tasks WHERE kind = 'deduction' AND program = "
                               "'def f(a):\n    return [a, 5]\n'") > 0.0);
     assert_true(count("chat", "SELECT count(*) FROM attempts WHERE role = 'solver' AND verdict = "
                               "'correct'") > 0.0);
+    /* Who was cut off at the limit sent no message. */
+    assert_true(count("chat", "SELECT count(*) FROM attempts WHERE n_tokens = 24 AND verdict = "
+                              "'no_reply'") > 0.0);
     static const char unknown[] = "\n{% macro x() %}{% endmacro %}";
     assert_int_equal(azr_file_write(path, unknown, strlen(unknown), NULL), AZR_OK);
     tiny_run_refused(&tiny, "macro", false, sets, "line 2: the statement 'macro' is not known");

@@ -5,6 +5,7 @@
 
 #include "tasks/exception_name.h"
 #include "tasks/fenced.h"
+#include "tasks/imports.h"
 #include "tasks/instructions.h"
 
 #include "base/memory.h"
@@ -173,14 +174,19 @@ static void parse_proposal_azr(const azr_proposal_request *request, azr_span com
         proposal->verdict = AZR_VERDICT_NO_REPLY;
 }
 
-static void read_program(azr_span reply, azr_answer *answer)
+/* A program: the task's imports stand before it, since nothing showed them to the solver. */
+static void read_program(const azr_task *task, azr_span reply, azr_answer *answer)
 {
     azr_span block;
     if (!azr_tasks__find_block(reply, "python", true, &block)) {
         answer->verdict = AZR_VERDICT_NO_PROGRAM;
         return;
     }
-    answer->text = program_of(block);
+    char *program = program_of(block);
+    azr_strbuf whole = {0};
+    azr_tasks__append_with_imports(task->program, program, &whole);
+    azr_free(program);
+    answer->text = azr_strbuf_steal(&whole);
     size_t size = strlen(answer->text);
     if (size > AZR_TASK_MAX_PROGRAM_BYTES)
         answer->verdict = AZR_VERDICT_TOO_LONG;
@@ -209,7 +215,7 @@ static void read_value(azr_span text, bool arguments, azr_answer *answer)
 static void read_answer(const azr_task *task, azr_span reply, azr_answer *answer)
 {
     if (task->kind == AZR_KIND_INDUCTION) {
-        read_program(reply, answer);
+        read_program(task, reply, answer);
         return;
     }
     azr_span text = reply;

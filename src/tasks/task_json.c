@@ -1,5 +1,6 @@
 /* task_json.c: a task as one line of JSON: ours, and the reference implementation's fields. */
 #include "tasks/exception_name.h"
+#include "tasks/imports.h"
 #include "tasks/text.h"
 
 #include "azr/claim.h"
@@ -48,15 +49,25 @@ static azr_status read_kind(const json_t *root, azr_kind *out_kind, azr_error *e
     return status;
 }
 
-static bool has_line(const char *text, azr_span wanted)
+static bool is_same(azr_span a, azr_span b)
 {
-    azr_span rest = {text, strlen(text)}, line;
-    while (azr_tasks__next_line(&rest, &line)) {
-        line = azr_tasks__trim(line);
-        if (line.size == wanted.size && memcmp(line.text, wanted.text, wanted.size) == 0)
-            return true;
-    }
-    return false;
+    return a.size == b.size && memcmp(a.text, b.text, a.size) == 0;
+}
+
+/* Is this a line of the program, wherever it stands, or an import of several lines? */
+static bool has_import(const char *program, azr_span wanted)
+{
+    azr_span rest = {program, strlen(program)}, line, statement;
+    bool found = false;
+    while (!found && azr_tasks__next_line(&rest, &line))
+        found = is_same(azr_tasks__trim(line), wanted);
+    azr_places places = {0};
+    size_t i = 0;
+    azr_places_read(program, &places);
+    while (!found && azr_tasks__next_import(&places, &i, &statement))
+        found = is_same(statement, wanted);
+    azr_free(places.all);
+    return found;
 }
 
 static azr_status read_program(const json_t *root, azr_task_claim *task, azr_error *error)
@@ -75,7 +86,7 @@ static azr_status read_program(const json_t *root, azr_task_claim *task, azr_err
         if (status != AZR_OK)
             break;
         azr_span span = azr_tasks__trim((azr_span){line, strlen(line)});
-        if (has_line(program, span))
+        if (has_import(program, span))
             continue;
         azr_strbuf_append(&text, span.text, span.size);
         azr_strbuf_puts(&text, "\n");
@@ -301,16 +312,17 @@ char *azr_task_to_json(const azr_task *task)
 
 /* --- the reference implementation's form ------------------------------------------------------ */
 
-/* Lines at the left margin that import. */
+/* Statements at the left margin that import. */
 static json_t *imports_of(const char *program)
 {
-    azr_strbuf lines = {0};
-    azr_tasks__append_imports((azr_span){program, strlen(program)}, &lines);
-    azr_span rest = {azr_strbuf_text(&lines), lines.size}, line;
+    azr_places places = {0};
+    azr_span statement;
+    size_t i = 0;
     json_t *list = json_array();
-    while (azr_tasks__next_line(&rest, &line))
-        json_array_append_new(list, json_stringn(line.text, line.size));
-    azr_strbuf_deinit(&lines);
+    azr_places_read(program, &places);
+    while (azr_tasks__next_import(&places, &i, &statement))
+        json_array_append_new(list, json_stringn(statement.text, statement.size));
+    azr_free(places.all);
     return list;
 }
 

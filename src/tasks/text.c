@@ -181,17 +181,6 @@ bool azr_tasks__defines_f(azr_span program)
     return false;
 }
 
-void azr_tasks__append_imports(azr_span program, azr_strbuf *out)
-{
-    azr_span line;
-    while (azr_tasks__next_line(&program, &line)) {
-        if (!azr_tasks__starts_with(line, "import ") && !azr_tasks__starts_with(line, "from "))
-            continue;
-        azr_strbuf_append(out, line.text, line.size);
-        azr_strbuf_puts(out, "\n");
-    }
-}
-
 void azr_tasks__append_program(azr_span program, azr_strbuf *out)
 {
     while (program.size > 0 && is_blank(program.text[program.size - 1]))

@@ -31,8 +31,6 @@ bool azr_tasks__call_arguments(azr_span line, azr_span *out_arguments);
 
 /* A line `def f(...) ...:` at the left margin, its brackets closed? Parameters may span lines. */
 bool azr_tasks__defines_f(azr_span program);
-/* Appends the lines `import ...` and `from ...` at the left margin. */
-void azr_tasks__append_imports(azr_span program, azr_strbuf *out);
 /* Appends without blanks at the end, then a line feed. */
 void azr_tasks__append_program(azr_span program, azr_strbuf *out);
 /* Appends white space of any kind as one blank, none at the ends. */

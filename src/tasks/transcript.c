@@ -3,7 +3,7 @@
 #include "tasks/template.h"
 
 #include "tasks/exception_name.h"
-
+#include "tasks/imports.h"
 #include "tasks/text.h"
 
 #include "base/check.h"
@@ -193,11 +193,9 @@ static bool find_call(azr_span text, azr_span *out_before, azr_span *out_argumen
 }
 
 /* "def f(" and what the model wrote behind it. Free with azr_free. */
-static char *glue_program(const azr_span *imports_of, azr_span completion)
+static char *glue_program(azr_span completion)
 {
     azr_strbuf program = {0}, whole = {0};
-    if (imports_of != NULL)
-        azr_tasks__append_imports(*imports_of, &whole);
     azr_strbuf_puts(&program, program_start);
     azr_strbuf_append(&program, completion.text, completion.size);
     azr_tasks__append_program((azr_span){program.data, program.size}, &whole);
@@ -229,7 +227,7 @@ static void parse_triplet(azr_span completion, azr_proposal *proposal)
     azr_span before = completion, arguments;
     bool found = find_call(completion, &before, &arguments);
     char *program = strip_prompts(before);
-    azr_tasks__set_program(proposal, glue_program(NULL, (azr_span){program, strlen(program)}));
+    azr_tasks__set_program(proposal, glue_program((azr_span){program, strlen(program)}));
     azr_free(program);
     if (!found)
         proposal->verdict = AZR_VERDICT_NO_CALL;
@@ -320,8 +318,11 @@ static void parse_arguments(azr_span line, azr_answer *answer)
 /* A program: the task's imports stand before it, since the model begins behind "def f(". */
 static void parse_program(const azr_task *task, azr_span completion, azr_answer *answer)
 {
-    azr_span original = {task->program, strlen(task->program)};
-    answer->text = glue_program(&original, completion);
+    azr_strbuf whole = {0};
+    char *program = glue_program(completion);
+    azr_tasks__append_with_imports(task->program, program, &whole);
+    azr_free(program);
+    answer->text = azr_strbuf_steal(&whole);
     size_t size = strlen(answer->text);
     if (size > AZR_TASK_MAX_PROGRAM_BYTES)
         answer->verdict = AZR_VERDICT_TOO_LONG;

@@ -101,15 +101,32 @@ static azr_span up_to(azr_span text, const char *end)
     return azr_tasks__trim((azr_span){text.text, azr_tasks__find_text(text, end, false)});
 }
 
+static bool is_program(const azr_block *block)
+{
+    return azr_tasks__is_block(block, "python") &&
+           azr_tasks__find_text(block->text, "def ", false) < block->text.size;
+}
+
 bool azr_tasks__find_heading(azr_span text, const char *label, azr_span *out_text)
 {
     char heading[32];
     snprintf(heading, sizeof heading, "# %s:", label);
-    size_t at = azr_tasks__find_text(text, heading, false);
-    if (at == text.size)
-        return false;
-    *out_text = up_to(behind(text, at + strlen(heading)), fence);
-    return true;
+    azr_span rest = text;
+    azr_block block;
+    bool more;
+    do { /* what stands before the next program, then what stands behind it */
+        azr_span before = rest;
+        while ((more = azr_tasks__next_block(&rest, &block)) && !is_program(&block))
+            ;
+        if (more)
+            before.size = (size_t)(block.text.text - before.text);
+        size_t at = azr_tasks__find_text(before, heading, false);
+        if (at < before.size) {
+            *out_text = up_to(behind(before, at + strlen(heading)), fence);
+            return true;
+        }
+    } while (more);
+    return false;
 }
 
 bool azr_tasks__find_tag(azr_span text, const char *tag, azr_span *out_text)

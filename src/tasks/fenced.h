@@ -16,9 +16,11 @@ bool azr_tasks__is_block(const azr_block *block, const char *label);
 /* The first or last block of the label. */
 bool azr_tasks__find_block(azr_span text, const char *label, bool last, azr_span *out_text);
 /* The last one, or what stands for it: behind a line "# Label:" up to a fence, in label(...),
- * between <label> and </label>, behind "the label is". False: none of these. */
+ * between <label> and </label>, behind "the label is"; the first of these that is there, in this
+ * order. False: none of them. */
 bool azr_tasks__find_answer(azr_span text, const char *label, azr_span *out_text);
-/* Behind a line "# Label:", up to a fence or the end. */
+/* Behind the first line "# Label:" that is not part of a block with a program, up to a fence or the
+ * end. */
 bool azr_tasks__find_heading(azr_span text, const char *label, azr_span *out_text);
 /* Between the last "<tag>" and "</tag>" behind it. */
 bool azr_tasks__find_tag(azr_span text, const char *tag, azr_span *out_text);

@@ -236,6 +236,7 @@ static void test_proposals(void **state)
             azr_strbuf text = {0};
             azr_proposal proposal;
             azr_strbuf_printf(&text, chat ? "%s" : " hm </think>\n<answer>%s</answer>",
+#define C "```python\ndef f(a):\n    # Input: 7\n    return a\n```\n"
                               cases[i].reply);
             azr_template_parse_proposal(find(chat ? "chat" : "azr"), &request,
                                         azr_strbuf_text(&text), text.size, "", &proposal);
@@ -255,6 +256,11 @@ static void test_proposals(void **state)
 static void test_induction_proposals(void **state)
 {
     (void)state;
+        {P "# Input: 5\n" I, NULL, "1", AZR_VERDICT_VALID}, /* a block goes before a heading */
+        {"# Input: 5\n" P, NULL, "5", AZR_VERDICT_VALID},
+        {C "# input: 8", NULL, "8", AZR_VERDICT_VALID}, /* not what the program says of itself */
+        {C C "# Input: 8", NULL, "8", AZR_VERDICT_VALID},
+        {C, NULL, NULL, AZR_VERDICT_NO_CALL},
     static const struct {
         const char *reply, *message, *last;
         azr_verdict verdict;
@@ -301,6 +307,14 @@ static void test_answers(void **state)
         {AZR_KIND_DEDUCTION, "so\n# Output: 3", "3", AZR_VERDICT_CORRECT},
         {AZR_KIND_DEDUCTION, "output(3)", "3", AZR_VERDICT_CORRECT},
         {AZR_KIND_DEDUCTION, "<output>3</output>", "3", AZR_VERDICT_CORRECT},
+        {"# Message: h\n" I "```input\n2\n```<message>t</message>```message\nb\n```", "b", "2",
+         AZR_VERDICT_VALID}, /* the block, then the tags, then the heading */
+        {"# Message: h\n" I "```input\n2\n```<message>t</message>", "t", "2", AZR_VERDICT_VALID},
+        {"```python\n# Message: p\ndef f(a):\n    return a\n```\n# Message: h\n" I
+         "```input\n2\n```",
+         "h", "2", AZR_VERDICT_VALID},
+        {"```python\n# Message: p\ndef f(a):\n    return a\n```\n" I "```input\n2\n```", NULL, NULL,
+         AZR_VERDICT_NO_MESSAGE},
         {AZR_KIND_DEDUCTION, "I think the output is 3.", "3", AZR_VERDICT_CORRECT},
         {AZR_KIND_DEDUCTION, "The output is: 'a.b'", "'a.b'", AZR_VERDICT_CORRECT},
         {AZR_KIND_DEDUCTION, " 3 ", "3", AZR_VERDICT_CORRECT}, /* the whole answer */

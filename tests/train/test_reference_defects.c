@@ -24,6 +24,7 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <sqlite3.h>
 
 static tiny_run tiny;
 static azr_executor *executor;
@@ -377,7 +378,8 @@ static void test_estimates_always_count(void **state)
                 0.0);
 }
 
-/* Writing prompts changes no task that is shown in them. */
+/* Writing prompts changes no task that is shown in them, nor one whose program is given under
+ * another name. */
 static void test_shown_tasks_stay_as_they_are(void **state)
 {
     (void)state;
@@ -385,19 +387,53 @@ static void test_shown_tasks_stay_as_they_are(void **state)
     azr_task_identity(AZR_KIND_DEDUCTION, &task);
     char *before = azr_task_to_json(&task);
     const azr_task *references[] = {&task, &task};
-    const azr_proposal_request request = {
-        .kind = AZR_KIND_DEDUCTION, .references = references, .n_references = 2};
+    azr_part parts[2];
+    for (size_t k = 0; k < 2; k++) {
+        assert_true(azr_part_init(&parts[k], &task, k));
+        assert_non_null(strstr(parts[k].program, k == 0 ? "def g_0(" : "def g_1("));
+    }
+    const azr_proposal_request request = {.kind = AZR_KIND_DEDUCTION,
+                                          .references = references,
+                                          .n_references = 2,
+                                          .parts = parts,
+                                          .n_parts = 2};
     azr_strbuf first = {0}, second = {0};
     azr_template_propose(transcript, &request, &first);
     azr_template_propose(transcript, &request, &second);
     char *after = azr_task_to_json(&task);
     assert_string_equal(before, after);
     assert_string_equal(first.data, second.data);
+    assert_non_null(strstr(first.data, ">>> def f(a):\n"));
+    assert_non_null(strstr(first.data, ">>> def g_1(a):\n"));
+    for (size_t k = 0; k < 2; k++)
+        azr_part_deinit(&parts[k]);
+    char *without = azr_task_to_json(&task);
+    assert_string_equal(before, without);
+    azr_free(without);
     azr_free(before);
     azr_free(after);
     azr_strbuf_deinit(&first);
     azr_strbuf_deinit(&second);
     azr_task_deinit(&task);
+}
+
+/* Sessions that the prompt shows, each with an empty line behind it; fails the test when two are
+ * the same. */
+static size_t check_sessions(const char *prompt)
+{
+    enum { MAX_SESSIONS = 16 };
+    const char *sessions[MAX_SESSIONS];
+    size_t sizes[MAX_SESSIONS], n = 0;
+    for (const char *at = prompt, *end; (end = strstr(at, "\n\n")) != NULL; at = end + 2) {
+        assert_true(n < MAX_SESSIONS);
+        sessions[n] = at;
+        sizes[n] = (size_t)(end - at);
+        for (size_t i = 0; i < n; i++)
+            if (sizes[i] == sizes[n] && memcmp(sessions[i], at, sizes[n]) == 0)
+                fail_msg("twice the same in: %s", prompt);
+        n++;
+    }
+    return n;
 }
 
 /* All random numbers come from the seed; and a prompt shows no task twice. */
@@ -406,6 +442,22 @@ static void test_runs_repeat(void **state)
     (void)state;
     tiny_run_train(&tiny, "again", false, NULL);
     tiny_run_equal(&tiny, "run", "again", 4);
+    char *path = tiny_run_path(&tiny, "run/run.db");
+    sqlite3 *db = NULL;
+    sqlite3_stmt *prompts = NULL;
+    size_t n_whole = 0;
+    assert_int_equal(sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(db,
+                                        "SELECT DISTINCT prompt FROM attempts WHERE role = "
+                                        "'proposer' AND kind IN ('deduction', 'abduction')",
+                                        -1, &prompts, NULL),
+                     SQLITE_OK);
+    while (sqlite3_step(prompts) == SQLITE_ROW) /* a heading, then two tasks where there are two */
+        n_whole += check_sessions((const char *)sqlite3_column_text(prompts, 0)) == 3;
+    assert_true(n_whole > 4);
+    sqlite3_finalize(prompts);
+    sqlite3_close(db);
+    azr_free(path);
 }
 
 /* Numbers carry the name of the group that they are of, whatever is left out. */

@@ -48,6 +48,7 @@ static void on_finish(void *context, const azr_sample *sample)
     attempt *a = attempt_of(s, sample);
     azr_template_parse_answer(s->template, task, sample->text, sample->text_size, sample->end,
                               &a->answer);
+    a->answer.all_pairs = s->options->settings.config.induction_check == AZR_INDUCTION_CHECK_ALL;
     a->answer.constructors = s->options->settings.config.allow_constructors;
     if (s->status != AZR_OK)
         return;

@@ -141,10 +141,34 @@ static void closed_and_open(void **state)
     azr_free(results);
 }
 
+/* induction_check: the pair that is shown is one that the function which returns its argument gets
+ * wrong, the hidden one is not. */
+static void pairs(void **state)
+{
+    (void)state;
+    static const char lines[] = "{\"kind\": \"induction\", \"program\": \"def f(a):\\n    return 5 "
+                                "if a == 1 else a\", \"message\": \"m\", \"inputs\": [\"1\", "
+                                "\"2\"], \"outputs\": [\"5\", \"2\"]}\n";
+    char *path = tiny_run_path(&tiny, "induction.jsonl");
+    assert_int_equal(azr_file_write(path, lines, strlen(lines), NULL), AZR_OK);
+    const char *const hidden[] = {"solve", "--task", path, "--json", NULL};
+    const char *const all[] = {"solve", "--task", path, "--json", "--set", "induction_check=all",
+                               NULL};
+    azr_test_process process = run(hidden);
+    assert_non_null(strstr(process.out, "\"verdict\":\"correct\""));
+    azr_test_process_deinit(&process);
+    process = run(all);
+    assert_null(strstr(process.out, "\"verdict\":\"correct\""));
+    assert_non_null(strstr(process.out, "\"verdict\":\"wrong\""));
+    azr_test_process_deinit(&process);
+    azr_free(path);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(closed_and_open),
+        cmocka_unit_test(pairs),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -37,6 +37,9 @@ enum {
     AZR_TASK_MAX_JSON_BYTES = 4 << 20, /* one line of a task file */
 };
 
+/* A run of a new task may use this part of the CPU limit: a quarter. */
+enum { AZR_TASK_CPU_SHARE = 4 };
+
 /* A valid task. Owns its texts. Induction has several pairs, the first half shown to the solver,
  * the rest hidden; the other kinds have one. */
 typedef struct azr_task {
@@ -135,6 +138,7 @@ typedef struct azr_proposal_request {
     const char *program; /* induction: the program to find inputs for; else NULL */
     size_t n_inputs;     /* induction: how many calls are wanted */
     unsigned banned;     /* error: keywords that the program may not use */
+    int64_t cpu_ms;      /* what one run of a program may take; 0: not said */
     /* Not induction: functions g_0, g_1, ... that f must call; they become part of its program. */
     const azr_part *parts;
     size_t n_parts;
@@ -146,7 +150,9 @@ bool azr_template_is_chat(const azr_template *template);
 /* Appends the prompt's text. */
 void azr_template_propose(const azr_template *template, const azr_proposal_request *request,
                           azr_strbuf *out);
-void azr_template_solve(const azr_template *template, const azr_task *task, azr_strbuf *out);
+/* cpu_ms: what one run of a program may take; 0: not said. */
+void azr_template_solve(const azr_template *template, const azr_task *task, int64_t cpu_ms,
+                        azr_strbuf *out);
 /* Strings that end a completion, NULL-terminated; they are not part of it. */
 const char *const *azr_template_stops(const azr_template *template, azr_role role, azr_kind kind);
 

@@ -74,6 +74,7 @@ static azr_status prepare(proposing *p, azr_error *error)
     p->request.program = kind == AZR_KIND_INDUCTION ? p->program_task.program : NULL;
     p->request.kind = kind;
     p->request.n_inputs = (size_t)config->induction_inputs;
+    p->request.cpu_ms = config->exec_cpu_ms;
     p->rules = azr_program_rules_of(config, false);
     p->request.rules = &p->rules;
     if (kind == AZR_KIND_ERROR)

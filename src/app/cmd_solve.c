@@ -120,7 +120,7 @@ static azr_status prepare_requests(solving *s, size_t *out_longest, azr_error *e
     azr_status status = AZR_OK;
     for (size_t i = 0; status == AZR_OK && i < s->list.n; i++) {
         azr_strbuf_reset(&prompt);
-        azr_template_solve(s->template, &s->list.tasks[i], &prompt);
+        azr_template_solve(s->template, &s->list.tasks[i], config->exec_cpu_ms, &prompt);
         size_t n_ids = 0;
         status = azr_template_encode(s->template, s->engine.tokenizer, azr_strbuf_text(&prompt),
                                      prompt.size, &s->prompts[i], &n_ids, error);

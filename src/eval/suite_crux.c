@@ -48,7 +48,7 @@ static azr_status read_item(const azr_eval_suite *suite, const azr_eval_line *li
 
 static void ask(const azr_eval_way *way, const azr_eval_item *item, azr_strbuf *out)
 {
-    azr_template_solve(way->template, &item->task, out);
+    azr_template_solve(way->template, &item->task, CPU_MS, out);
 }
 
 static const char *const *stops(const azr_eval_way *way, const azr_eval_item *item)

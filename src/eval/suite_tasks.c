@@ -77,7 +77,7 @@ azr_status azr_eval__stored_tasks(const azr_eval_options *options, azr_eval_item
 
 static void ask(const azr_eval_way *way, const azr_eval_item *item, azr_strbuf *out)
 {
-    azr_template_solve(way->template, &item->task, out);
+    azr_template_solve(way->template, &item->task, azr_exec_default_limits().cpu_ms, out);
 }
 
 static const char *const *stops(const azr_eval_way *way, const azr_eval_item *item)

@@ -34,9 +34,10 @@ azr_status azr_template_check(const azr_template *template, const azr_tokenizer 
                                               .n_references = 1,
                                               .program =
                                                   kind == AZR_KIND_INDUCTION ? task.program : NULL,
-                                              .n_inputs = task.n_pairs};
+                                              .n_inputs = task.n_pairs,
+                                              .cpu_ms = 5678};
         azr_template_propose(template, &request, &prompts[AZR_ROLE_PROPOSER]);
-        azr_template_solve(template, &task, &prompts[AZR_ROLE_SOLVER]);
+        azr_template_solve(template, &task, 1234, &prompts[AZR_ROLE_SOLVER]);
         for (int role = 0; role < AZR_N_ROLES; role++) {
             if (status == AZR_OK && !survives(tokenizer, &prompts[role]))
                 status = azr_error_set(error, AZR_ERROR_INPUT,

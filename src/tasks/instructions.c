@@ -23,33 +23,37 @@ static const char *output_label(azr_kind kind)
     return kind == AZR_KIND_ERROR ? "error" : "output";
 }
 
-static void put_requirements(bool solver, azr_strbuf *out)
+/* one_function: no other one may stand in the code. cpu_ms: what a run may take, 0: not said. */
+static void put_requirements(bool solver, bool one_function, int64_t cpu_ms, azr_strbuf *out)
 {
-    azr_strbuf_puts(
+    azr_strbuf_printf(
         out,
         "## Rules for the code\n"
         "- The function that is called is named `f`; it takes at least one argument and returns "
-        "a value. Other functions may stand inside it.\n"
+        "a value. %s\n"
         "- The same arguments always give the same result: no randomness, no dates or times, no "
-        "reading or writing, no printing, nothing kept between calls.\n");
+        "reading or writing, no printing, nothing kept between calls.\n",
+        one_function ? "There is no other `def` in the code, neither inside `f` nor in a class."
+                     : "Other functions may stand inside it.");
     if (!solver)
         azr_strbuf_puts(out, "- Following it takes care: the state changes in several steps that "
                              "build on each other.\n");
-    azr_strbuf_puts(
-        out, "- It is done within ten seconds on an ordinary computer.\n"
-             "- Imports and classes of your own stand at the top, and the code ends with the "
-             "`return` of `f`.\n");
+    if (cpu_ms > 0)
+        azr_strbuf_printf(out, "- A call takes no more than %g s of computing time.\n",
+                          (double)cpu_ms / 1000.0);
+    azr_strbuf_puts(out, "- Imports and classes of your own stand at the top, and the code ends "
+                         "with the `return` of `f`.\n");
 }
 
 /* What the program is cleaned of, or refused for. */
-static void put_banned(const azr_proposal_request *request, azr_strbuf *out)
+static void put_banned(const azr_proposal_request *request, bool brief, azr_strbuf *out)
 {
     const char *banned = request->rules != NULL ? request->rules->banned : NULL;
     if (request->rules != NULL && request->rules->no_tests)
         azr_strbuf_puts(out, "- The code holds neither the input nor a test or example.\n");
     if (request->rules != NULL && request->rules->drop_globals)
         azr_strbuf_puts(out, "- Variables live inside of functions: others are removed.\n");
-    if (request->rules != NULL && request->rules->one_function)
+    if (brief && request->rules != NULL && request->rules->one_function)
         azr_strbuf_puts(out, "- There is one `def` in the code, and no more.\n");
     if (banned != NULL && banned[0] != '\0')
         azr_strbuf_printf(
@@ -129,7 +133,7 @@ static void propose_triplet(const azr_proposal_request *request, bool brief, azr
                           "must be unlike the earlier ones, deterministic, and return a value. No "
                           "input, no printing, no randomness.\n",
                           triplets[kind].task);
-        put_banned(request, out);
+        put_banned(request, true, out);
     } else {
         azr_strbuf_printf(
             out,
@@ -139,8 +143,9 @@ static void propose_triplet(const azr_proposal_request *request, bool brief, azr
             "all of them, that takes deep thought about algorithms. %s Think of it as "
             "a question of an intelligence test: %s.\n\n",
             triplets[kind].goal, triplets[kind].task);
-        put_requirements(false, out);
-        put_banned(request, out);
+        put_requirements(false, request->rules != NULL && request->rules->one_function,
+                         request->cpu_ms / AZR_TASK_CPU_SHARE, out);
+        put_banned(request, false, out);
         azr_strbuf_puts(out,
                         "\n## Rules for the input\n"
                         "- Exactly one input. Several arguments have commas between them, texts "
@@ -206,7 +211,7 @@ void azr_tasks__instruct_proposer(const azr_proposal_request *request, bool brie
 
 /* --- solvers ---------------------------------------------------------------------------------- */
 
-static void solve_induction(const azr_task *task, bool brief, azr_strbuf *out)
+static void solve_induction(const azr_task *task, bool brief, int64_t cpu_ms, azr_strbuf *out)
 {
     azr_strbuf_puts(out,
                     "Write a Python function `f` that gives the output for each of these inputs, "
@@ -214,7 +219,7 @@ static void solve_induction(const azr_task *task, bool brief, azr_strbuf *out)
     if (!brief) {
         azr_strbuf_puts(out, "Go through the pairs with your function in mind; where one does not "
                              "fit, change it.\n\n");
-        put_requirements(true, out);
+        put_requirements(true, false, cpu_ms, out);
     }
     azr_strbuf_puts(out, "\n");
     for (size_t i = 0; i < azr_task_given_pairs(task); i++) {
@@ -227,11 +232,11 @@ static void solve_induction(const azr_task *task, bool brief, azr_strbuf *out)
                          "named `f`:\n```python\ndef f(a):\n    return a\n```\n");
 }
 
-void azr_tasks__instruct_solver(const azr_task *task, bool brief, azr_strbuf *out)
+void azr_tasks__instruct_solver(const azr_task *task, bool brief, int64_t cpu_ms, azr_strbuf *out)
 {
     switch (task->kind) {
     case AZR_KIND_INDUCTION:
-        solve_induction(task, brief, out);
+        solve_induction(task, brief, cpu_ms, out);
         return;
     case AZR_KIND_ABDUCTION:
         azr_strbuf_puts(out, "Find an input for which this Python code gives this output.\n");

@@ -5,8 +5,9 @@
 
 #include "azr/tasks.h"
 
-/* brief: for models that follow a few lines better than a page. Both ask for the same blocks. */
+/* brief: for models that follow a few lines better than a page. Both ask for the same blocks.
+ * cpu_ms: of one run, 0: not said. */
 void azr_tasks__instruct_proposer(const azr_proposal_request *request, bool brief, azr_strbuf *out);
-void azr_tasks__instruct_solver(const azr_task *task, bool brief, azr_strbuf *out);
+void azr_tasks__instruct_solver(const azr_task *task, bool brief, int64_t cpu_ms, azr_strbuf *out);
 
 #endif

@@ -12,7 +12,7 @@
 /* What a new task may use of a run's limits: else later runs of it would flip at the edge. Of
  * memory a quarter, which the sandbox checks; of the result half: a value that is equal (True is 1)
  * may be written in up to twice as many bytes. */
-enum { CPU_SHARE = 4, RESULT_SHARE = 2 };
+enum { RESULT_SHARE = 2 };
 
 static void say(azr_strbuf *detail, const char *text)
 {
@@ -113,7 +113,7 @@ azr_exec_job azr_proposal_job(const azr_proposal *proposal, azr_exec_limits limi
 /* Near enough to the limit that a later run could be over it? */
 static bool is_slow(const azr_exec_run *run, azr_exec_limits limits, azr_strbuf *detail)
 {
-    bool slow = run->cpu_us > (int64_t)limits.cpu_ms * 1000 / CPU_SHARE;
+    bool slow = run->cpu_us > (int64_t)limits.cpu_ms * 1000 / AZR_TASK_CPU_SHARE;
     if (slow && detail != NULL)
         azr_strbuf_printf(detail, "it took %lld ms of CPU time, over a quarter of the %d ms limit",
                           (long long)(run->cpu_us / 1000), limits.cpu_ms);

@@ -31,10 +31,10 @@ static void propose_azr(const azr_proposal_request *request, azr_strbuf *out)
     azr_strbuf_puts(out, reply_start);
 }
 
-static void solve_azr(const azr_task *task, azr_strbuf *out)
+static void solve_azr(const azr_task *task, int64_t cpu_ms, azr_strbuf *out)
 {
     azr_strbuf_puts(out, preamble);
-    azr_tasks__instruct_solver(task, false, out);
+    azr_tasks__instruct_solver(task, false, cpu_ms, out);
     azr_strbuf_puts(out, reply_start);
 }
 
@@ -43,9 +43,9 @@ static void propose_chat(const azr_proposal_request *request, azr_strbuf *out)
     azr_tasks__instruct_proposer(request, true, out);
 }
 
-static void solve_chat(const azr_task *task, azr_strbuf *out)
+static void solve_chat(const azr_task *task, int64_t cpu_ms, azr_strbuf *out)
 {
-    azr_tasks__instruct_solver(task, true, out);
+    azr_tasks__instruct_solver(task, true, cpu_ms, out);
 }
 
 static const char answer_end[] = "</answer>";

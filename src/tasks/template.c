@@ -45,9 +45,10 @@ void azr_template_propose(const azr_template *template, const azr_proposal_reque
     template->propose(request, out);
 }
 
-void azr_template_solve(const azr_template *template, const azr_task *task, azr_strbuf *out)
+void azr_template_solve(const azr_template *template, const azr_task *task, int64_t cpu_ms,
+                        azr_strbuf *out)
 {
-    template->solve(task, out);
+    template->solve(task, cpu_ms, out);
 }
 
 const char *const *azr_template_stops(const azr_template *template, azr_role role, azr_kind kind)

@@ -14,7 +14,7 @@ struct azr_template {
     bool is_chat; /* prompts are messages of a user, in the model's chat format. A reply is a
                      message too: one that a limit cut off is none */
     void (*propose)(const azr_proposal_request *request, azr_strbuf *out);
-    void (*solve)(const azr_task *task, azr_strbuf *out);
+    void (*solve)(const azr_task *task, int64_t cpu_ms, azr_strbuf *out);
     const char *const *(*stops)(azr_role role, azr_kind kind);
     /* Where reading ends at the latest, whatever sampling stopped at; NULL-terminated. */
     const char *const *(*ends)(azr_role role, azr_kind kind);

@@ -136,8 +136,9 @@ static void solve_induction(const azr_task *task, azr_strbuf *out)
     azr_task_deinit(&example);
 }
 
-static void solve(const azr_task *task, azr_strbuf *out)
+static void solve(const azr_task *task, int64_t cpu_ms, azr_strbuf *out)
 {
+    (void)cpu_ms;
     if (task->kind == AZR_KIND_INDUCTION) {
         solve_induction(task, out);
         return;

@@ -111,6 +111,7 @@ static azr_status make_prompts(azr_trainer *trainer, const azr_propose_plan *pla
                 .n_samples = n,
                 .request = {.kind = (azr_kind)kind,
                             .n_inputs = (size_t)trainer->config.induction_inputs,
+                            .cpu_ms = trainer->config.exec_cpu_ms,
                             .banned = kind == AZR_KIND_ERROR
                                           ? azr_keywords_parse(trainer->config.error_banned)
                                           : 0}};

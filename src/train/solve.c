@@ -121,7 +121,7 @@ static azr_status write_prompts(azr_trainer *trainer, azr_solutions *solutions, 
     for (size_t i = 0; status == AZR_OK && i < solutions->n_prompts; i++) {
         azr_solver_prompt *prompt = &solutions->prompts[i];
         azr_strbuf text = {0};
-        azr_template_solve(trainer->template, prompt->task, &text);
+        azr_template_solve(trainer->template, prompt->task, trainer->config.exec_cpu_ms, &text);
         prompt->text = azr_strbuf_steal(&text);
         status =
             azr_train__encode(trainer, prompt->text, &prompt->tokens, &prompt->n_tokens, error);

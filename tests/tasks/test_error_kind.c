@@ -68,7 +68,7 @@ static void test_prompts(void **state)
                                    ">>> def f(a):\n...     return a[-1]\n>>> f([])\nIndexError\n\n"
                                    ">>> def f(");
     azr_strbuf_reset(&text);
-    azr_template_solve(transcript, &task, &text);
+    azr_template_solve(transcript, &task, 0, &text);
     assert_string_equal(text.data,
                         "def f(a):\n    return a[-1]\n\n"
                         "# The error that this call ends with, or NoError:\n>>> f([])\n");

@@ -87,7 +87,7 @@ static void test_prompts(void **state)
             azr_program_rules rules = {.banned = "random,time"};
             azr_strbuf solve = {0}, propose = {0};
             request.rules = &rules;
-            azr_template_solve(template, &task, &solve);
+            azr_template_solve(template, &task, 2500, &solve);
             azr_template_propose(template, &request, &propose);
             assert_holds(&solve, asked[kind]);
             assert_holds(&propose, "<snippet_0>\n```python\ndef f(a");
@@ -155,6 +155,38 @@ static void test_parts(void **state)
     azr_task_deinit(&task);
 }
 
+/* What a program may take is what the sandbox gives it: a new task a quarter of it. */
+static void test_time(void **state)
+{
+    (void)state;
+    azr_task task = task_of(AZR_KIND_DEDUCTION), induction = task_of(AZR_KIND_INDUCTION);
+    const azr_task *reference = &task;
+    azr_proposal_request request = request_of(&task, &reference);
+    static const struct {
+        int64_t cpu_ms;
+        const char *propose, *solve;
+    } cases[] = {{1000, "no more than 0.25 s of", "no more than 1 s of"},
+                 {40000, "no more than 10 s of", "no more than 40 s of"},
+                 {0, NULL, NULL}};
+    for (size_t i = 0; i < AZR_COUNT(cases); i++) {
+        azr_strbuf propose = {0}, solve = {0};
+        request.cpu_ms = cases[i].cpu_ms;
+        azr_template_propose(find("azr"), &request, &propose);
+        azr_template_solve(find("azr"), &induction, cases[i].cpu_ms, &solve);
+        if (cases[i].cpu_ms > 0) {
+            assert_holds(&propose, cases[i].propose);
+            assert_holds(&solve, cases[i].solve);
+        } else {
+            assert_lacks(&propose, " s of");
+            assert_lacks(&solve, " s of");
+        }
+        azr_strbuf_deinit(&propose);
+        azr_strbuf_deinit(&solve);
+    }
+    azr_task_deinit(&task);
+    azr_task_deinit(&induction);
+}
+
 static void test_rules(void **state)
 {
     (void)state;
@@ -162,7 +194,7 @@ static void test_rules(void **state)
     const azr_task *reference = &task;
     azr_proposal_request request = request_of(&task, &reference);
     static const char *const lines[] = {"neither the input nor a test", "others are removed",
-                                        "one `def`", "random"};
+                                        "no other `def`", "random"};
     const azr_program_rules none = {0}, all = {.no_tests = true,
                                                .drop_globals = true,
                                                .one_function = true,
@@ -176,6 +208,11 @@ static void test_rules(void **state)
                 assert_holds(&text, lines[i]);
             else if (i < 3)
                 assert_lacks(&text, lines[i]);
+        static const char several[] = "Other functions may stand inside it.";
+        if (on)
+            assert_lacks(&text, several);
+        else
+            assert_holds(&text, several);
         azr_strbuf_deinit(&text);
     }
     /* Which of several programs. */
@@ -199,6 +236,7 @@ static void test_rules(void **state)
 
 #define P "```python\ndef f(a):\n    return a\n```\n"
 #define I "```input\n1\n```\n"
+#define C "```python\ndef f(a):\n    # Input: 7\n    return a\n```\n"
 
 static void test_proposals(void **state)
 {
@@ -218,6 +256,11 @@ static void test_proposals(void **state)
         {P "```python\ndef f(b):\n    return b\n```\n" I "```input\n2\n```",
          "def f(a):\n    return a\n", "1", AZR_VERDICT_VALID}, /* the first of each */
         {P "# Input:\n[1,2]\n", NULL, "[1, 2]", AZR_VERDICT_VALID},
+        {P "# Input: 5\n" I, NULL, "1", AZR_VERDICT_VALID}, /* a block goes before a heading */
+        {"# Input: 5\n" P, NULL, "5", AZR_VERDICT_VALID},
+        {C "# input: 8", NULL, "8", AZR_VERDICT_VALID}, /* not what the program says of itself */
+        {C C "# Input: 8", NULL, "8", AZR_VERDICT_VALID},
+        {C, NULL, NULL, AZR_VERDICT_NO_CALL},
         {P, NULL, NULL, AZR_VERDICT_NO_CALL},
         {I, NULL, NULL, AZR_VERDICT_NO_PROGRAM},
         {"def f(a):\n    return a\n" I, NULL, NULL, AZR_VERDICT_NO_PROGRAM},
@@ -236,7 +279,6 @@ static void test_proposals(void **state)
             azr_strbuf text = {0};
             azr_proposal proposal;
             azr_strbuf_printf(&text, chat ? "%s" : " hm </think>\n<answer>%s</answer>",
-#define C "```python\ndef f(a):\n    # Input: 7\n    return a\n```\n"
                               cases[i].reply);
             azr_template_parse_proposal(find(chat ? "chat" : "azr"), &request,
                                         azr_strbuf_text(&text), text.size, "", &proposal);
@@ -256,11 +298,6 @@ static void test_proposals(void **state)
 static void test_induction_proposals(void **state)
 {
     (void)state;
-        {P "# Input: 5\n" I, NULL, "1", AZR_VERDICT_VALID}, /* a block goes before a heading */
-        {"# Input: 5\n" P, NULL, "5", AZR_VERDICT_VALID},
-        {C "# input: 8", NULL, "8", AZR_VERDICT_VALID}, /* not what the program says of itself */
-        {C C "# Input: 8", NULL, "8", AZR_VERDICT_VALID},
-        {C, NULL, NULL, AZR_VERDICT_NO_CALL},
     static const struct {
         const char *reply, *message, *last;
         azr_verdict verdict;
@@ -270,6 +307,14 @@ static void test_induction_proposals(void **state)
          AZR_VERDICT_VALID}, /* the last two, each once */
         {I "```input\n2\n```<message>m</message>", "m", "2", AZR_VERDICT_VALID},
         {I "```input\n2\n```\n# Message: m", "m", "2", AZR_VERDICT_VALID},
+        {"# Message: h\n" I "```input\n2\n```<message>t</message>```message\nb\n```", "b", "2",
+         AZR_VERDICT_VALID}, /* the block, then the tags, then the heading */
+        {"# Message: h\n" I "```input\n2\n```<message>t</message>", "t", "2", AZR_VERDICT_VALID},
+        {"```python\n# Message: p\ndef f(a):\n    return a\n```\n# Message: h\n" I
+         "```input\n2\n```",
+         "h", "2", AZR_VERDICT_VALID},
+        {"```python\n# Message: p\ndef f(a):\n    return a\n```\n" I "```input\n2\n```", NULL, NULL,
+         AZR_VERDICT_NO_MESSAGE},
         {I "```input\n2\n```", NULL, NULL, AZR_VERDICT_NO_MESSAGE},
         {I I "```message\nm\n```", NULL, NULL, AZR_VERDICT_FEW_INPUTS},
         {"```message\nm\n```", NULL, NULL, AZR_VERDICT_NO_CALL},
@@ -307,14 +352,6 @@ static void test_answers(void **state)
         {AZR_KIND_DEDUCTION, "so\n# Output: 3", "3", AZR_VERDICT_CORRECT},
         {AZR_KIND_DEDUCTION, "output(3)", "3", AZR_VERDICT_CORRECT},
         {AZR_KIND_DEDUCTION, "<output>3</output>", "3", AZR_VERDICT_CORRECT},
-        {"# Message: h\n" I "```input\n2\n```<message>t</message>```message\nb\n```", "b", "2",
-         AZR_VERDICT_VALID}, /* the block, then the tags, then the heading */
-        {"# Message: h\n" I "```input\n2\n```<message>t</message>", "t", "2", AZR_VERDICT_VALID},
-        {"```python\n# Message: p\ndef f(a):\n    return a\n```\n# Message: h\n" I
-         "```input\n2\n```",
-         "h", "2", AZR_VERDICT_VALID},
-        {"```python\n# Message: p\ndef f(a):\n    return a\n```\n" I "```input\n2\n```", NULL, NULL,
-         AZR_VERDICT_NO_MESSAGE},
         {AZR_KIND_DEDUCTION, "I think the output is 3.", "3", AZR_VERDICT_CORRECT},
         {AZR_KIND_DEDUCTION, "The output is: 'a.b'", "'a.b'", AZR_VERDICT_CORRECT},
         {AZR_KIND_DEDUCTION, " 3 ", "3", AZR_VERDICT_CORRECT}, /* the whole answer */
@@ -466,11 +503,17 @@ static void test_noise(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_prompts),   cmocka_unit_test(test_difficulty),
-        cmocka_unit_test(test_parts),     cmocka_unit_test(test_rules),
-        cmocka_unit_test(test_proposals), cmocka_unit_test(test_induction_proposals),
-        cmocka_unit_test(test_answers),   cmocka_unit_test(test_form),
-        cmocka_unit_test(test_ends),      cmocka_unit_test(test_noise),
+        cmocka_unit_test(test_prompts),
+        cmocka_unit_test(test_difficulty),
+        cmocka_unit_test(test_parts),
+        cmocka_unit_test(test_rules),
+        cmocka_unit_test(test_time),
+        cmocka_unit_test(test_proposals),
+        cmocka_unit_test(test_induction_proposals),
+        cmocka_unit_test(test_answers),
+        cmocka_unit_test(test_form),
+        cmocka_unit_test(test_ends),
+        cmocka_unit_test(test_noise),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -109,7 +109,7 @@ static void assert_proposal_prompt(const azr_proposal_request *request, const ch
 static void assert_solver_prompt(const azr_task *task, const char *expected)
 {
     azr_strbuf prompt = {0};
-    azr_template_solve(transcript(), task, &prompt);
+    azr_template_solve(transcript(), task, 0, &prompt);
     assert_string_equal(azr_strbuf_text(&prompt), expected);
     azr_strbuf_deinit(&prompt);
 }

@@ -169,18 +169,14 @@ static void test_azr_template(void **state)
     };
     const tiny_run outside = tiny;
     tiny_run_create_with(&tiny, pieces);
-    const char *const sets[] = {"kinds=deduction,error",
-                                "template=azr",
-                                "temperature=0.25",
-                                "composite_chance=0.5",
-                                "max_prompt_tokens=4000",
-                                "references=1",
-                                "batch_size=12",
-                                "seed_rounds=1",
-                                "total_steps=1",
-                                "micro_batch_tokens=4096",
-                                NULL};
+    const char *const sets[] = {
+        "kinds=deduction,error",   "template=azr",           "temperature=0.25",
+        "composite_chance=0.5",    "max_prompt_tokens=4000", "references=1",
+        "batch_size=12",           "seed_rounds=1",          "total_steps=1",
+        "micro_batch_tokens=4096", "exec_cpu_ms=2000",       NULL};
     tiny_run_train(&tiny, "words", false, sets);
+    assert_true(count("words", "SELECT count(*) FROM attempts WHERE role = 'proposer' AND prompt "
+                               "NOT LIKE '%no more than 0.5 s of%'") == 0.0);
     assert_true(count("words",
                       "SELECT count(*) FROM tasks WHERE kind = 'error' AND outputs = "
                       "'[\"IndexError\"]' AND program = 'def f(a):\n    return a[7]\n'") > 0.0);

@@ -231,7 +231,7 @@ static azr_strbuf solver_prompt(azr_kind kind)
     azr_strbuf prompt = {0};
     assert_int_equal(azr_task_from_json(json, sizeof json - 1, &task, &error), AZR_OK);
     task.kind = kind;
-    azr_template_solve(transcript, &task, &prompt);
+    azr_template_solve(transcript, &task, 0, &prompt);
     azr_task_deinit(&task);
     return prompt;
 }

@@ -1,5 +1,6 @@
 /* test_plan.c: the memory plan of a run: when it recomputes, what it refuses; and that a run which
  * recomputes ends in the same bytes. */
+#include "../support/process.h"
 #include "../support/tiny_model.h"
 #include "../support/tiny_run.h"
 
@@ -96,6 +97,46 @@ static void test_reference(void **state)
     free(with);
 }
 
+static double row_of(const char *text, const char *row)
+{
+    const char *at = strstr(text, row);
+    assert_non_null(at);
+    return strtod(at + strlen(row), NULL);
+}
+
+/* The paper's run of a model of which only config.json is there: 7,615,616,512 weights in f32, as
+ * many gradients, twice as many moments, and a cache for all prompts of a phase. */
+static void test_paper(void **state)
+{
+    (void)state;
+    static const char shape[] =
+        "{\"model_type\": \"qwen2\", \"hidden_size\": 3584, \"num_hidden_layers\": 28, "
+        "\"num_attention_heads\": 28, \"num_key_value_heads\": 4, \"intermediate_size\": 18944, "
+        "\"vocab_size\": 152064, \"max_position_embeddings\": 32768, \"rms_norm_eps\": 1e-06, "
+        "\"rope_theta\": 1000000.0, \"hidden_act\": \"silu\", \"tie_word_embeddings\": false}";
+    char *folder = tiny_folder(), *path = azr_path_join(folder, "config.json");
+    assert_int_equal(azr_file_write(path, shape, sizeof shape - 1, NULL), AZR_OK);
+    const char *const argv[] = {azr_test_binary(), "train", "--config",    "configs/paper-7b.yaml",
+                                "--model",         folder,  "--dry-run",   "--set",
+                                "dtype=f32",       "--set", "run=nowhere", NULL};
+    azr_test_process process = azr_test_process_run(argv, NULL);
+    const double weights = 7615616512.0 * 4 / (1 << 20);
+    assert_float_equal(row_of(process.out, "weights (f32) "), weights, 0.1);
+    assert_float_equal(row_of(process.out, "gradients (f32) "), weights, 0.1);
+    assert_float_equal(row_of(process.out, "optimizer moments (f32) "), 2 * weights, 0.1);
+    assert_true(row_of(process.out, "KV cache, at most ") > 28 * 2 * 512 * 2.0 * 64 * 6144 / 1e6);
+    assert_non_null(strstr(process.out, "activations (recompute)"));
+    double total = total_of(process.out);
+    assert_true(total > 4 * weights);
+    /* Said, and refused where it does not fit. */
+    assert_int_equal(process.code, azr_memory_available() / (1 << 20) < total ? 1 : 0);
+    assert_false(azr_directory_exists("nowhere"));
+    azr_test_process_deinit(&process);
+    assert_int_equal(azr_directory_remove(folder, NULL), AZR_OK);
+    azr_free(path);
+    azr_free(folder);
+}
+
 static void test_same_run(void **state)
 {
     (void)state;
@@ -127,8 +168,8 @@ static int remove_model(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_recompute),
-                                       cmocka_unit_test(test_reference),
-                                       cmocka_unit_test(test_same_run)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_recompute), cmocka_unit_test(test_reference),
+        cmocka_unit_test(test_paper), cmocka_unit_test(test_same_run)};
     return cmocka_run_group_tests(tests, make_model, remove_model);
 }

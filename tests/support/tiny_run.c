@@ -27,7 +27,7 @@
 #include <cmocka.h>
 #include <sqlite3.h>
 
-enum { FIRST_PIECE = 257, MAX_SETS = 24, SECONDS = 600 };
+enum { FIRST_PIECE = 257, MAX_SETS = 24 };
 
 /* After the bytes and the end token: completions of the template that make sense. */
 static const char *const pieces[] = {
@@ -117,6 +117,7 @@ void tiny_run_create_with(tiny_run *tiny, const char *const *more_pieces)
 {
     azr_error error;
     const char *temporary = getenv("TMPDIR");
+    tiny->seconds = 600;
     int n = snprintf(tiny->folder, sizeof tiny->folder, "%s/azr-train-XXXXXX",
                      temporary != NULL ? temporary : "/tmp");
     AZR_CHECK(n > 0 && (size_t)n < sizeof tiny->folder && mkdtemp(tiny->folder) != NULL);
@@ -162,7 +163,7 @@ pid_t tiny_run_start(const tiny_run *tiny, const char *name, bool resume, const 
         int out = open(log, O_WRONLY | O_CREAT | O_TRUNC, 0666), in = open("/dev/null", O_RDONLY);
         if (out < 0 || in < 0 || dup2(in, 0) < 0 || dup2(out, 1) < 0 || dup2(out, 2) < 0)
             _exit(125);
-        alarm(SECONDS);
+        alarm(tiny->seconds);
         execv(argv[0], (char *const *)argv);
         _exit(126);
     }

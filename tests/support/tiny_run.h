@@ -9,7 +9,8 @@
 #include <sys/types.h>
 
 typedef struct tiny_run {
-    char folder[64]; /* holds model/, config.yaml and the runs */
+    char folder[64];  /* holds model/, config.yaml and the runs */
+    unsigned seconds; /* that a run may take; 600 */
 } tiny_run;
 
 /* A new folder below TMPDIR with a model and a configuration. */

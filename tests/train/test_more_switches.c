@@ -35,11 +35,11 @@ static int tear_down(void **state)
     return 0;
 }
 
-static void set(azr_config *config, const char *name, const char *suffix, double value)
+static void set(azr_config *config, const char *name, double value)
 {
     char text[80];
     azr_error error;
-    snprintf(text, sizeof text, "%s_%s=%g", name, suffix, value);
+    snprintf(text, sizeof text, "%s=%g", name, value);
     if (azr_config_set(config, text, &error) != AZR_OK)
         fail_msg("%s", error.text);
 }
@@ -49,16 +49,20 @@ static void test_terms(void **state)
 {
     (void)state;
     static const struct {
-        const char *name;
+        const char *coef, *max;
         azr_intrinsic which;
         azr_kind kind;
     } rows[] = {
-        {"complexity", AZR_INTRINSIC_COMPLEXITY, AZR_KIND_DEDUCTION},
-        {"edit_distance", AZR_INTRINSIC_EDIT_DISTANCE, AZR_KIND_ABDUCTION},
-        {"halstead", AZR_INTRINSIC_HALSTEAD, AZR_KIND_DEDUCTION},
-        {"answer_diversity", AZR_INTRINSIC_ANSWER_DIVERSITY, AZR_KIND_ERROR},
-        {"input_diversity", AZR_INTRINSIC_INPUT_DIVERSITY, AZR_KIND_INDUCTION},
-        {"output_diversity", AZR_INTRINSIC_OUTPUT_DIVERSITY, AZR_KIND_INDUCTION},
+        {"complexity_coef", "complexity_max", AZR_INTRINSIC_COMPLEXITY, AZR_KIND_DEDUCTION},
+        {"edit_distance_coef", "edit_distance_max", AZR_INTRINSIC_EDIT_DISTANCE,
+         AZR_KIND_ABDUCTION},
+        {"halstead_coef", "halstead_max", AZR_INTRINSIC_HALSTEAD, AZR_KIND_DEDUCTION},
+        {"answer_diversity_coef", "answer_diversity_max", AZR_INTRINSIC_ANSWER_DIVERSITY,
+         AZR_KIND_ERROR},
+        {"input_diversity_coef", "input_diversity_max", AZR_INTRINSIC_INPUT_DIVERSITY,
+         AZR_KIND_INDUCTION},
+        {"output_diversity_coef", "output_diversity_max", AZR_INTRINSIC_OUTPUT_DIVERSITY,
+         AZR_KIND_INDUCTION},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         azr_config config;
@@ -67,10 +71,10 @@ static void test_terms(void **state)
         double terms[AZR_N_INTRINSIC];
         try.intrinsic[rows[i].which] = 0.75;
         assert_int_equal(azr_train__terms(&config, &try, terms), 0);
-        set(&config, rows[i].name, "coef", 0.5);
+        set(&config, rows[i].coef, 0.5);
         assert_int_equal(azr_train__terms(&config, &try, terms), 1);
         assert_true(terms[0] == 0.375);
-        set(&config, rows[i].name, "max", 0.25);
+        set(&config, rows[i].max, 0.25);
         assert_int_equal(azr_train__terms(&config, &try, terms), 1);
         assert_true(terms[0] == 0.25);
         /* Of a kind that has no such term, and of no task. */

@@ -13,10 +13,29 @@ WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 720, 400, 70, 20, 40, 55
 COLOURS = ["#1f6fb2", "#d1562b", "#3a8f4d", "#8a56a8"]
 
 
-def seconds_at(limit):
-    """Seconds a step as if the matrix products had run at `limit` GFLOP/s: the limit is measured beside
-    each point, and other work on the machine slows both."""
-    return lambda row: row["seconds"] * row["limit"] / limit
+LIMIT = 190  # GFLOP/s
+
+
+def scaled_seconds(row):
+    """As if the matrix products had run at LIMIT: the limit is measured beside each point, and other
+    work on the machine slows both."""
+    return row["seconds"] * row["limit"] / LIMIT
+
+
+def is_wide(row):
+    return row["prompt"] == 128
+
+
+def is_long(row):
+    return row["streams"] == 8
+
+
+def milliseconds_a_token(row):
+    return 1e3 * scaled_seconds(row) / (row["streams"] * row["new"])
+
+
+def context(row):
+    return row["prompt"] + row["new"] / 2
 
 
 # output, input, title, x label, y label, [(label, keep, x, y)]
@@ -26,10 +45,10 @@ FIGURES = [
         "train.jsonl",
         "SmolLM2-135M: one training step against its tokens",
         "tokens of the step",
-        "seconds, scaled to a limit of 440 GFLOP/s",
+        f"seconds, scaled to a limit of {LIMIT} GFLOP/s",
         [
-            ("sequences of 256", lambda r: r["length"] == 256, lambda r: r["tokens"], seconds_at(440)),
-            ("one sequence", lambda r: r["sequences"] == 1, lambda r: r["tokens"], seconds_at(440)),
+            ("sequences of 256", lambda r: r["length"] == 256, lambda r: r["tokens"], scaled_seconds),
+            ("one sequence", lambda r: r["sequences"] == 1, lambda r: r["tokens"], scaled_seconds),
         ],
     ),
     (
@@ -42,6 +61,30 @@ FIGURES = [
             ("sequences of 256", lambda r: r["length"] == 256, lambda r: r["tokens"], lambda r: 100 * r["share"]),
             ("one sequence", lambda r: r["sequences"] == 1, lambda r: r["tokens"], lambda r: 100 * r["share"]),
         ],
+    ),
+    (
+        "decode_width.svg",
+        "decode.jsonl",
+        "SmolLM2-135M: generation against its width, prompts of 128 tokens",
+        "streams decoded together",
+        f"milliseconds a token, scaled to a limit of {LIMIT} GFLOP/s",
+        [("32 new tokens each", is_wide, lambda r: r["streams"], milliseconds_a_token)],
+    ),
+    (
+        "decode_width_share.svg",
+        "decode.jsonl",
+        "SmolLM2-135M: share of the limit that generation reaches",
+        "streams decoded together",
+        "per cent of the limit",
+        [("32 new tokens each", is_wide, lambda r: r["streams"], lambda r: 100 * r["share"])],
+    ),
+    (
+        "decode_context.svg",
+        "decode.jsonl",
+        "SmolLM2-135M: generation against its context, 8 streams",
+        "tokens of context",
+        f"milliseconds a token, scaled to a limit of {LIMIT} GFLOP/s",
+        [("32 new tokens each", is_long, context, milliseconds_a_token)],
     ),
 ]
 

@@ -71,6 +71,12 @@ static azr_exec_reply run_job(const azr_exec_job *job)
 #define INPUT_3 "```input\n3\n```\n"
 #define MESSAGE "```message\nm\n```\n"
 
+/* What a reply ended at: at the tag that it lacks, or by itself. */
+static const char *end_of(const char *reply)
+{
+    return strstr(reply, "</answer>") != NULL ? "" : "</answer>";
+}
+
 static azr_verdict propose(azr_kind kind, const char *reply)
 {
     const azr_program_rules rules = {.one_function = true, .banned = "random,os.path"};
@@ -81,7 +87,7 @@ static azr_verdict propose(azr_kind kind, const char *reply)
         .rules = &rules};
     azr_proposal proposal;
     azr_task task = {0};
-    azr_template_parse_proposal(dialogue, &request, reply, strlen(reply), &proposal);
+    azr_template_parse_proposal(dialogue, &request, reply, strlen(reply), end_of(reply), &proposal);
     azr_verdict verdict = proposal.verdict;
     if (verdict == AZR_VERDICT_VALID) {
         azr_exec_job job = azr_proposal_job(&proposal, limits());
@@ -183,7 +189,7 @@ static double solve(const azr_task *task, const char *reply, azr_induction_rewar
     azr_exec_reply runs = {0};
     const char *inputs[16];
     double accuracy = 0.0;
-    azr_template_parse_answer(dialogue, task, reply, strlen(reply), &answer);
+    azr_template_parse_answer(dialogue, task, reply, strlen(reply), end_of(reply), &answer);
     *out_ran = azr_answer_job(task, &answer, limits(), inputs, &job);
     if (*out_ran)
         runs = run_job(&job);

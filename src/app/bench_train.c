@@ -106,9 +106,21 @@ static void plan_memory(const bench_options *o, azr_model *model, int64_t n_toke
     azr_model_set_recompute(model, out->recompute);
 }
 
+/* Gradients and moments, once it is clear what of the model gives way to them. */
+static azr_status open_training(azr_model *model, float **moments, azr_error *error)
+{
+    azr_status status = azr_model_enable_training(model, error);
+    if (status != AZR_OK)
+        return status;
+    *moments = azr_try_alloc_aligned((size_t)azr_model_n_weights(model) * 2, sizeof **moments);
+    return *moments != NULL
+               ? AZR_OK
+               : azr_error_set(error, AZR_ERROR_MEMORY, "no memory for the optimizer's moments");
+}
+
 /* The best of n_repeats steps. One more comes before them: it makes what later ones find made. */
 static azr_status measure(const bench_options *o, azr_model *model, const bench_texts *texts,
-                          bool share, const bench_limit *limit, float *moments, bench_results *out,
+                          bool share, const bench_limit *limit, float **moments, bench_results *out,
                           azr_error *error)
 {
     bench_passes passes = {0};
@@ -118,8 +130,10 @@ static azr_status measure(const bench_options *o, azr_model *model, const bench_
         azr_bench__passes_create(texts->sequences, texts->n, share, 1, max_tokens, &passes, error);
     if (status == AZR_OK && share)
         plan_memory(o, model, azr_bench__passes_room(&passes), out);
+    if (status == AZR_OK && *moments == NULL)
+        status = open_training(model, moments, error);
     for (int64_t i = 0; status == AZR_OK && i <= o->n_repeats; i++) {
-        status = train_step(model, &passes, moments, i + 1, &times, error);
+        status = train_step(model, &passes, *moments, i + 1, &times, error);
         if (status == AZR_OK && i > 0 && (i == 1 || sum_times(&times) < sum_times(&best)))
             best = times;
     }
@@ -142,18 +156,14 @@ azr_status azr_bench__train(const bench_options *o, azr_model *model, const benc
                             bench_results *out, azr_error *error)
 {
     bench_texts texts = {0};
-    float *moments = azr_try_alloc_aligned((size_t)azr_model_n_weights(model) * 2, sizeof *moments);
-    azr_status status = azr_model_enable_training(model, error);
-    if (status == AZR_OK && moments == NULL)
-        status = azr_error_set(error, AZR_ERROR_MEMORY, "no memory for the optimizer's moments");
+    float *moments = NULL;
+    azr_status status = texts_create(o, model, &texts, error);
     if (status == AZR_OK)
-        status = texts_create(o, model, &texts, error);
-    if (status == AZR_OK)
-        status = measure(o, model, &texts, true, limit, moments, out, error);
+        status = measure(o, model, &texts, true, limit, &moments, out, error);
     if (status == AZR_OK)
         out->peak_bytes = azr_memory_peak();
     if (status == AZR_OK && o->unshared)
-        status = measure(o, model, &texts, false, limit, moments, out, error);
+        status = measure(o, model, &texts, false, limit, &moments, out, error);
     if (status == AZR_OK && o->unshared) {
         out->sharing = out->results[out->n - 1].seconds / out->results[out->n - 2].seconds;
     }

@@ -219,14 +219,6 @@ static void differentiate_block(azr_model *model, const azr_batch *batch, const 
 
 /* --- a batch ---------------------------------------------------------------------------------- */
 
-/* The packed weights that decoding left: they and the activations shall not meet. */
-static void release_layers(azr_model *model)
-{
-    for (int64_t l = 0; l < model->shape.n_layers; l++)
-        azr_model__release_layer(model, l);
-    azr_memory_trim();
-}
-
 /* The checked batch as rows of a pass, and memory for it. keep: into model->kept, for backward. */
 static azr_status prepare_batch(azr_model *model, const azr_batch *batch, bool keep, int64_t n_rows,
                                 azr_error *error)
@@ -238,8 +230,8 @@ static azr_status prepare_batch(azr_model *model, const azr_batch *batch, bool k
     azr_model__gradient_space *gradients = keep ? &model->gradient_space : NULL;
     int64_t n_room = !keep && n_rows < AZR_MODEL__PREFILL_ROWS ? AZR_MODEL__PREFILL_ROWS : n_rows;
     int32_t last_position = 0;
-    if (what == KEEP_INPUTS)
-        release_layers(model);
+    if (what == KEEP_INPUTS) /* what decoding left and the activations shall not meet */
+        azr_model__release_layers(model);
     azr_status status = azr_model__space_ensure(s, what, n_room, space, error);
     if (status == AZR_OK && keep)
         status = azr_model__gradient_space_ensure(s, n_rows, gradients, error);

@@ -211,12 +211,6 @@ azr_status azr_model_enable_training(azr_model *model, azr_error *error)
                          (double)model->layout.n_weights / 1e6);
 }
 
-void azr_model_set_recompute(azr_model *model, bool recompute)
-{
-    AZR_CHECK(!model->has_kept);
-    model->recompute = recompute;
-}
-
 void azr_model__release_layer(azr_model *model, int64_t i_layer)
 {
     azr_model__layer *layer = &model->layers[i_layer];
@@ -224,6 +218,21 @@ void azr_model__release_layer(azr_model *model, int64_t i_layer)
     azr_linear_release(layer->out);
     azr_linear_release(layer->gate_up);
     azr_linear_release(layer->down);
+}
+
+void azr_model__release_layers(azr_model *model)
+{
+    for (int64_t l = 0; l < model->shape.n_layers; l++)
+        azr_model__release_layer(model, l);
+    azr_memory_trim();
+}
+
+void azr_model_set_recompute(azr_model *model, bool recompute)
+{
+    AZR_CHECK(!model->has_kept);
+    model->recompute = recompute;
+    if (recompute)
+        azr_model__release_layers(model);
 }
 
 /* --- what a model says of itself -------------------------------------------------------------- */

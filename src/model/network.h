@@ -207,6 +207,7 @@ float *azr_model__forward_rows(azr_model *model, azr_model__rows *rows, azr_mode
 void azr_model__recompute_layer(azr_model *model, int64_t i_layer);
 /* Gives the layer's packed weights back. */
 void azr_model__release_layer(azr_model *model, int64_t i_layer);
+void azr_model__release_layers(azr_model *model);
 /* backward.c: gradient_space.dx holds d(loss)/d(states before the final norm) of the kept rows. */
 void azr_model__backward_rows(azr_model *model);
 

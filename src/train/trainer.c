@@ -72,9 +72,9 @@ static azr_status open_model(azr_trainer *trainer, const char *folder, azr_error
     if (status == AZR_OK)
         status = azr_model_check(trainer->model, error);
     if (status == AZR_OK)
-        status = azr_model_enable_training(trainer->model, error);
-    if (status == AZR_OK)
         azr_model_set_recompute(trainer->model, recompute);
+    if (status == AZR_OK)
+        status = azr_model_enable_training(trainer->model, error);
     if (status == AZR_OK)
         status = azr_optimizer_init(&trainer->optimizer, trainer->model, error);
     if (status == AZR_OK && trainer->config.kl_coef > 0.0)

@@ -9,6 +9,7 @@
 #include "azr/tasks.h"
 #include "azr/train.h"
 
+#include "base/check.h"
 #include "base/files.h"
 #include "base/memory.h"
 
@@ -103,7 +104,7 @@ static void print_curve(const azr_series *series, const char *label, const char 
         return;
     azr_strbuf bars = {0};
     azr_series_bars(series, name, BARS, low, high, &bars);
-    size_t n = series->n < BARS ? series->n : BARS;
+    size_t n = azr_series_n_bars(series, name, BARS);
     printf("  %-24s %s%*s  %.4g to %.4g\n", label, azr_strbuf_text(&bars), (int)(BARS - n), "",
            first, last);
     azr_strbuf_deinit(&bars);
@@ -130,30 +131,9 @@ static void print_tasks(const run_summary *run)
     printf("\n");
 }
 
-/* Where the time goes: the phases that the steps say, over all of them. */
-static void print_phases(const azr_series *series)
+/* The numbers whose names begin so, each summed over all steps; json_decref. */
+static json_t *sum_all(const azr_series *series, const char *prefix)
 {
-    const char *key;
-    json_t *value;
-    double total = azr_series_sum(series, "timing_s/step");
-    if (total <= 0.0)
-        return;
-    printf("  seconds by phase         %.0f in all:", total);
-    json_object_foreach(json_array_get(series->steps, series->n - 1), key, value)
-    {
-        if (strncmp(key, "timing_s/", 9) != 0 || strcmp(key, "timing_s/step") == 0)
-            continue;
-        double sum = azr_series_sum(series, key);
-        if (sum >= 0.005 * total)
-            printf(" %s %.0f (%.0f%%)", key + 9, sum, 100.0 * sum / total);
-    }
-    printf("\n");
-}
-
-/* Verdicts and refusals over all steps, the most frequent ones. */
-static void print_reasons(const azr_series *series, const char *label, const char *prefix)
-{
-    enum { MAX_REASONS = 5 };
     const char *key;
     json_t *value, *sums = json_object();
     for (size_t i = 0; i < series->n; i++) {
@@ -165,6 +145,38 @@ static void print_reasons(const azr_series *series, const char *label, const cha
             json_object_set_new(sums, key, json_real(sum + json_number_value(value)));
         }
     }
+    return sums;
+}
+
+/* Where the time goes, over all steps; evaluations and checkpoints lie between them. */
+static void print_phases(const azr_series *series)
+{
+    static const char *const between[] = {"timing_s/testing", "timing_s/save_checkpoint"};
+    const char *key;
+    json_t *value, *sums = sum_all(series, "timing_s/");
+    double total = json_number_value(json_object_get(sums, "timing_s/step"));
+    json_object_del(sums, "timing_s/step");
+    for (size_t i = 0; i < AZR_COUNT(between); i++)
+        total += json_number_value(json_object_get(sums, between[i]));
+    if (total > 0.0) {
+        printf("  seconds by phase         %.0f in all:", total);
+        json_object_foreach(sums, key, value)
+        {
+            double sum = json_number_value(value);
+            if (sum >= 0.005 * total)
+                printf(" %s %.0f (%.0f%%)", key + 9, sum, 100.0 * sum / total);
+        }
+        printf("\n");
+    }
+    json_decref(sums);
+}
+
+/* Verdicts and refusals over all steps, the most frequent ones. */
+static void print_reasons(const azr_series *series, const char *label, const char *prefix)
+{
+    enum { MAX_REASONS = 5 };
+    const char *key;
+    json_t *value, *sums = sum_all(series, prefix);
     bool any = json_object_size(sums) > 0;
     if (any)
         printf("  %-24s", label);
@@ -184,6 +196,41 @@ static void print_reasons(const azr_series *series, const char *label, const cha
     if (any)
         printf("\n");
     json_decref(sums);
+}
+
+/* "val/SUITE/<name>" of step i. */
+static double value_of(const azr_series *series, size_t i, const char *suite, int n_suite,
+                       const char *name)
+{
+    char key[MAX_NAME];
+    snprintf(key, sizeof key, "%.*s/%s", n_suite, suite, name);
+    return azr_series_at(series, i, key);
+}
+
+/* The rates of each evaluated suite: their curve over the evaluations, and how sure the last is. */
+static void print_evaluations(const azr_series *series)
+{
+    static const char end[] = "/pass@1";
+    const char *key;
+    json_t *value, *names = sum_all(series, "val/");
+    json_object_foreach(names, key, value)
+    {
+        size_t size = strlen(key), n_suite = size - (sizeof end - 1);
+        if (size < sizeof end || strcmp(key + n_suite, end) != 0)
+            continue;
+        azr_series said = azr_series_with(series, key);
+        char label[MAX_NAME];
+        snprintf(label, sizeof label, "evaluation, %.*s", (int)n_suite - 4, key + 4);
+        print_curve(&said, label, key, 0.0, 1.0);
+        if (said.n > 0)
+            printf("  %-24s %.4g of %.0f after step %.0f, 95 %% interval %.4g to %.4g\n", "",
+                   azr_series_last(&said, key), value_of(&said, said.n - 1, key, (int)n_suite, "n"),
+                   azr_series_last(&said, "step"),
+                   value_of(&said, said.n - 1, key, (int)n_suite, "pass@1_low"),
+                   value_of(&said, said.n - 1, key, (int)n_suite, "pass@1_high"));
+        azr_series_deinit(&said);
+    }
+    json_decref(names);
 }
 
 static void print_head(const run_summary *run)
@@ -230,15 +277,17 @@ static void print_screen(const run_summary *run)
     print_curve(series, "gradient norm", "actor/grad_norm", 0.0, 0.0);
     print_curve(series, "tokens per second", "tokens_per_s/step", 0.0, 0.0);
     print_curve(series, "seconds a step", "timing_s/step", 0.0, 0.0);
+    print_evaluations(series);
     printf("\n");
     print_reasons(series, "proposals", "proposer/verdict/");
     print_reasons(series, "refused at the gate", "proposer/refused/");
     print_reasons(series, "answers", "solver/verdict/");
     print_phases(series);
-    printf("  last step                loss %.4g, mismatch %g, %.0f tokens; every number: "
-           "azr info --json\n",
-           azr_series_last(series, "actor/loss"), azr_series_last(series, "actor/mismatch"),
-           azr_series_last(series, "tokens"));
+    if (azr_series_last(series, "step") > 0.0)
+        printf("  last step                loss %.4g, mismatch %g, %.0f tokens; every number: "
+               "azr info --json\n",
+               azr_series_last(series, "actor/loss"), azr_series_last(series, "actor/mismatch"),
+               azr_series_last(series, "tokens"));
 }
 
 static void print_json(const run_summary *run)

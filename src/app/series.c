@@ -9,6 +9,18 @@
 
 enum { AZR_SERIES_MAX_BYTES = 1 << 28 };
 
+/* A line of the step that the last one was of (an evaluation, a checkpoint) says more of it. */
+static void add_line(azr_series *series, json_t *line)
+{
+    size_t n = json_array_size(series->steps);
+    json_t *last = n > 0 ? json_array_get(series->steps, n - 1) : NULL;
+    json_t *step = json_object_get(line, "step");
+    if (json_is_integer(step) && json_equal(step, json_object_get(last, "step")))
+        json_object_update(last, line);
+    else
+        json_array_append(series->steps, line);
+}
+
 azr_status azr_series_read(const char *path, azr_series *out_series, azr_error *error)
 {
     *out_series = (azr_series){.steps = json_array()};
@@ -23,12 +35,22 @@ azr_status azr_series_read(const char *path, azr_series *out_series, azr_error *
         start += length + 1;
         json_t *object = json_loadb(line, length, 0, NULL);
         if (json_is_object(object))
-            json_array_append(out_series->steps, object);
+            add_line(out_series, object);
         json_decref(object);
     }
     out_series->n = json_array_size(out_series->steps);
     azr_free(text);
     return status;
+}
+
+azr_series azr_series_with(const azr_series *series, const char *name)
+{
+    azr_series part = {.steps = json_array()};
+    for (size_t i = 0; i < series->n; i++)
+        if (!isnan(azr_series_at(series, i, name)))
+            json_array_append(part.steps, json_array_get(series->steps, i));
+    part.n = json_array_size(part.steps);
+    return part;
 }
 
 void azr_series_deinit(azr_series *series)
@@ -58,12 +80,34 @@ double azr_series_sum(const azr_series *series, const char *name)
     return sum;
 }
 
+/* The steps that a row of bars is made of. */
+typedef struct bar_steps {
+    const azr_series *series;
+    const char *name;
+    size_t first, n;
+} bar_steps;
+
+/* From the first step that has the number: step 0 has those of an evaluation alone. */
+static bar_steps find_steps(const azr_series *series, const char *name)
+{
+    size_t first = 0;
+    while (first < series->n && json_object_get(json_array_get(series->steps, first), name) == NULL)
+        first++;
+    return (bar_steps){series, name, first, series->n - first};
+}
+
+size_t azr_series_n_bars(const azr_series *series, const char *name, size_t width)
+{
+    size_t n = find_steps(series, name).n;
+    return n < width ? n : width;
+}
+
 /* The mean over the steps of cell i of n; NaN when none says it. */
-static double cell_mean(const azr_series *series, const char *name, size_t i, size_t n)
+static double cell_mean(const bar_steps *steps, size_t i, size_t n)
 {
     double sum = 0.0, n_said = 0.0;
-    for (size_t k = i * series->n / n; k < (i + 1) * series->n / n; k++) {
-        double value = azr_series_at(series, k, name);
+    for (size_t k = i * steps->n / n; k < (i + 1) * steps->n / n; k++) {
+        double value = azr_series_at(steps->series, steps->first + k, steps->name);
         if (isnan(value))
             continue;
         sum += value;
@@ -77,18 +121,19 @@ void azr_series_bars(const azr_series *series, const char *name, size_t width, d
 {
     static const char *const bars[] = {"▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
     enum { N_BARS = sizeof bars / sizeof *bars };
-    size_t n = series->n < width ? series->n : width;
+    const bar_steps steps = find_steps(series, name);
+    size_t n = azr_series_n_bars(series, name, width);
     if (low == high) {
         low = INFINITY;
         high = -INFINITY;
         for (size_t i = 0; i < n; i++) {
-            double mean = cell_mean(series, name, i, n);
+            double mean = cell_mean(&steps, i, n);
             low = fmin(low, mean); /* of a number and NaN the number */
             high = fmax(high, mean);
         }
     }
     for (size_t i = 0; i < n; i++) {
-        double mean = cell_mean(series, name, i, n);
+        double mean = cell_mean(&steps, i, n);
         if (isnan(mean)) {
             azr_strbuf_puts(out, "·");
             continue;

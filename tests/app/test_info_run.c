@@ -43,13 +43,19 @@ static int set_up(void **state)
     assert_non_null(mkdtemp(folder));
     write_file("config.yaml", "model: m\ntotal_steps: 9\nnovelty: true\ninterest: true\n");
     write_file("metrics.jsonl",
+               "{\"step\": 0, \"val/tasks/pass@1\": 0.25, \"val/tasks/n\": 4, "
+               "\"timing_s/testing\": 1.0}\n"
+               "{\"step\": 0, \"timing_s/save_checkpoint\": 1.0}\n"
                "{\"step\": 1, \"gen_code_o/valid_ratio\": 0.0, \"actor/entropy\": 2.0, "
                "\"proposer/verdict/valid\": 1.0, \"proposer/refused/common\": 2, "
                "\"timing_s/propose\": 3.0, \"timing_s/solve\": 1.0, \"timing_s/step\": 4.0}\n"
                "{\"step\": 2, \"gen_code_o/valid_ratio\": 0.99, \"actor/entropy\": 1.0, "
                "\"proposer/verdict/valid\": 3.0, \"proposer/verdict/no_call\": 5, "
                "\"timing_s/propose\": 3.0, \"timing_s/solve\": 1.0, \"timing_s/step\": 4.0, "
-               "\"actor/mismatch\": 0.0, \"actor/loss\": null}\n"
+               "\"actor/mismatch\": 0.0, \"actor/loss\": 0.5, \"tokens\": 77}\n"
+               "{\"step\": 2, \"val/tasks/pass@1\": 0.5, \"val/tasks/pass@1_low\": 0.15, "
+               "\"val/tasks/pass@1_high\": 0.85, \"val/tasks/n\": 4, "
+               "\"val/cruxeval-o/pass@1\": 0.125, \"timing_s/testing\": 2.0}\n"
                "{\"step\": 3, \"gen_co");
     char *path = azr_path_join(folder, "run.db");
     azr_buffer *buffer = NULL;
@@ -94,7 +100,12 @@ static void test_screen(void **state)
         "entropy                  █▁ ",
         "proposals                no_call 5, valid 4\n",
         "refused at the gate      common 2\n",
-        "8 in all: propose 6 (75%) solve 2 (25%)\n",
+        "12 in all: testing 3 (25%) save_checkpoint 1 (8%) propose 6 (50%) solve 2 (17%)\n",
+        "evaluation, tasks        ▃▅ ",
+        "0.25 to 0.5\n",
+        "  0.5 of 4 after step 2, 95 % interval 0.15 to 0.85\n",
+        "evaluation, cruxeval-o   ▂ ",
+        "last step                loss 0.5, mismatch 0, 77 tokens;",
     };
     char text[8192];
     run(text, sizeof text, "");
@@ -112,13 +123,16 @@ static void test_json(void **state)
     assert_non_null(object);
     json_t *last = json_object_get(object, "last");
     assert_int_equal(json_integer_value(json_object_get(last, "step")), 2);
+    /* All lines of the step. */
+    assert_true(json_real_value(json_object_get(last, "gen_code_o/valid_ratio")) == 0.99);
+    assert_true(json_real_value(json_object_get(last, "val/tasks/pass@1")) == 0.5);
     int n = 0;
     assert_int_equal(json_unpack(object, "{s: {s: {s: i}}}", "tasks", "deduction", "n", &n), 0);
     assert_int_equal(n, 2);
     json_decref(object);
 }
 
-/* A hundred steps in ten bars; what was never said is a dot. */
+/* A hundred steps in ten bars, however many lines they have; what was never said is a dot. */
 static void test_bars(void **state)
 {
     (void)state;
@@ -128,6 +142,8 @@ static void test_bars(void **state)
                           i < 20   ? "null"
                           : i < 60 ? "1"
                                    : "3.0");
+    for (int i = 0; i < 9; i++)
+        azr_strbuf_puts(&text, "{\"step\": 99, \"late\": 5}\n");
     char *path = azr_path_join(folder, "bars.jsonl");
     assert_int_equal(azr_file_write(path, text.data, text.size, NULL), AZR_OK);
     azr_series series;
@@ -141,6 +157,13 @@ static void test_bars(void **state)
     azr_strbuf_reset(&bars);
     azr_series_bars(&series, "one", 3, 0.0, 0.0, &bars);
     assert_string_equal(bars.data, "▁▁▁");
+    azr_strbuf_reset(&bars);
+    azr_series_bars(&series, "late", 3, 0.0, 8.0, &bars);
+    assert_string_equal(bars.data, "▆");
+    azr_series late = azr_series_with(&series, "late");
+    assert_int_equal(late.n, 1);
+    assert_true(azr_series_last(&late, "one") == 1.0);
+    azr_series_deinit(&late);
     assert_true(azr_series_sum(&series, "x") == 160.0);
     assert_true(azr_series_last(&series, "x") == 3.0);
     assert_true(isnan(azr_series_last(&series, "y")));

@@ -18,36 +18,53 @@ def ratio(above, below):
     return lambda r: r[above] / r[below] if r.get(below) else None
 
 
+def named(name):
+    return lambda r: r.get(name)
+
+
 # output, title, y label, [(label, value of a step)]
 FIGURES = [
     ("valid", "proposals that are tasks", "share", [("", ratio("proposer/valid", "proposer/n"))]),
     *[
-        (f"solver_{kind}", f"right answers, {kind}", "share", [("", lambda r, c=code: r.get(f"pred_{c}/accuracy"))])
+        figure
         for kind, code in KINDS
+        for figure in (
+            (f"valid_{kind}", f"proposals that are tasks, {kind}", "share", [("", named(f"gen_{code}/valid_ratio"))]),
+            (f"proposer_{kind}", f"learnability of proposals, {kind}", "mean, 0 for no task", [("", named(f"gen_{code}/accuracy"))]),
+            (f"success_{kind}", f"estimated success on new tasks, {kind}", "share of answers", [("", named(f"gen_{code}/success_rate"))]),
+            (f"solver_{kind}", f"right answers, {kind}", "share", [("", named(f"pred_{code}/accuracy"))]),
+            (
+                f"length_{kind}",
+                f"length of a response, {kind}",
+                "tokens",
+                [("proposer", named(f"gen_{code}/response_length/mean")), ("solver", named(f"pred_{code}/response_length/mean"))],
+            ),
+        )
     ],
-    *[
-        (f"proposer_{kind}", f"learnability of proposals, {kind}", "mean, 0 for no task", [("", lambda r, c=code: r.get(f"gen_{c}/accuracy"))])
-        for kind, code in KINDS[:2]
-    ],
-    ("new_shapes", "tasks of a shape that the store does not have", "share of valid ones", [("", lambda r: r.get("novelty/share_new_shapes"))]),
-    ("stored", "tasks stored in a step", "tasks", [("", lambda r: r.get("proposer/stored"))]),
-    ("entropy", "entropy of a token", "nats", [("", lambda r: r.get("actor/entropy"))]),
-    (
-        "length",
-        "length of a response",
-        "tokens",
-        [
-            ("proposer, deduction", lambda r: r.get("gen_code_o/response_length/mean")),
-            ("solver, deduction", lambda r: r.get("pred_code_o/response_length/mean")),
-        ],
-    ),
+    ("new_shapes", "tasks of a shape that the store does not have", "share of valid ones", [("", named("novelty/share_new_shapes"))]),
+    ("stored", "tasks stored in a step", "tasks", [("", named("proposer/stored"))]),
+    ("signal", "groups to learn from: not all of their advantages are 0", "share of groups", [("", lambda r: 1 - r["groups_without_signal"] if "groups_without_signal" in r else None)]),
+    ("entropy", "entropy of a token", "nats", [("", named("actor/entropy"))]),
+    ("speed", "tokens through the model", "tokens a second", [("", named("tokens_per_s/step"))]),
     (
         "seconds",
         "seconds of a step",
         "seconds",
-        [(phase, lambda r, p=name: r.get(f"timing_s/{p}")) for phase, name in (("propose", "propose"), ("solve", "solve"), ("update", "update_actor"))],
+        [
+            (phase, named(f"timing_s/{name}"))
+            for phase, name in (("propose", "propose"), ("solve", "solve"), ("update", "update_actor"), ("verdicts", "reward_fn"))
+        ],
     ),
 ]
+
+
+def read(path):
+    """The steps of a run: the lines of one step say one step."""
+    steps = {}
+    for line in open(os.path.join(path, "metrics.jsonl")):
+        row = json.loads(line)
+        steps.setdefault(row["step"], {}).update(row)
+    return list(steps.values())
 
 
 def curve(rows, value):
@@ -65,7 +82,7 @@ def main():
     runs = []
     for argument in sys.argv[2:]:
         label, path = argument.split("=", 1)
-        runs.append((label, [json.loads(line) for line in open(os.path.join(path, "metrics.jsonl"))]))
+        runs.append((label, read(path)))
     for output, title, y_label, series in FIGURES:
         lines = [
             (", ".join(filter(None, (label, name))), curve(rows, value)) for name, value in series for label, rows in runs

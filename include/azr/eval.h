@@ -8,6 +8,7 @@
 #include "azr/model.h"
 #include "azr/rl.h"
 #include "azr/status.h"
+#include "azr/tasks.h"
 #include "azr/tokenizer.h"
 
 #include "base/clock.h"
@@ -57,6 +58,10 @@ azr_status azr_eval_open(const azr_eval_options *options, const char *path, azr_
                          azr_error *error);
 void azr_eval_close(azr_eval *eval);
 size_t azr_eval_n_items(const azr_eval *eval);
+/* The task that an item is, its texts as the benchmark writes them; NULL in suites of anything
+ * else.
+ */
+const azr_task *azr_eval_task(const azr_eval *eval, size_t item);
 size_t azr_eval_n_missing(const azr_eval *eval); /* samples that are still to be made */
 /* Tokens of the longest prompt with its completion, for planning the cache. */
 azr_status azr_eval_longest(azr_eval *eval, const azr_tokenizer *tokenizer, size_t *out_n_tokens,
@@ -107,6 +112,8 @@ typedef struct azr_eval_summary {
     size_t n_items, n_samples;              /* judged items; samples of each */
     size_t n_verdicts[AZR_N_EVAL_VERDICTS]; /* samples */
     size_t n_cut;                           /* samples that ended at max_tokens */
+    size_t n_answered;                      /* samples with something that can be an answer */
+    size_t n_no_value; /* answers whose run gave no value; of those judged since it was opened */
     size_t n_rates;
     azr_eval_rate rates[AZR_EVAL_MAX_RATES]; /* k = 1, and 5, 10, 25, 50, 100 up to n_samples */
     int64_t n_tokens;                        /* of all completions */

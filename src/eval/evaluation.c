@@ -267,6 +267,13 @@ size_t azr_eval_n_items(const azr_eval *eval)
     return eval->n_items;
 }
 
+const azr_task *azr_eval_task(const azr_eval *eval, size_t item)
+{
+    AZR_CHECK(item < eval->n_items);
+    const azr_task *task = &eval->items[item].task;
+    return task->program != NULL ? task : NULL;
+}
+
 size_t azr_eval_n_missing(const azr_eval *eval)
 {
     size_t n = 0;
@@ -344,6 +351,8 @@ void azr_eval_summarize(const azr_eval *eval, azr_eval_summary *out_summary)
         for (size_t j = 0; j < eval->n_samples; j++) {
             summary.n_verdicts[samples[j].verdict]++;
             summary.n_cut += samples[j].stop == azr_stop_name(AZR_STOP_LIMIT);
+            summary.n_answered += samples[j].answer != NULL;
+            summary.n_no_value += samples[j].no_value;
             summary.n_tokens += samples[j].n_tokens;
             n_right[summary.n_items] += samples[j].verdict == AZR_EVAL_RIGHT;
         }

@@ -21,6 +21,7 @@ typedef struct azr_eval_sample {
     const char *stop;
     int64_t n_tokens;
     bool submitted;
+    bool no_value; /* it was run and gave none */
     uint64_t ticket;
 } azr_eval_sample;
 

@@ -30,6 +30,8 @@ static azr_status settle(azr_eval *eval, size_t at, const azr_exec_reply *reply,
         azr_strbuf_puts(&why, "no answer");
     else
         sample->verdict = eval->suite->judge(item, sample->answer, reply, &why);
+    for (size_t i = 0; reply != NULL && i < reply->n_runs; i++)
+        sample->no_value |= reply->runs[i].status != AZR_EXEC_OK;
     sample->state = AZR_EVAL_JUDGED;
     azr_status status = azr_eval__keep(
         eval, at, sample->verdict == AZR_EVAL_RIGHT ? NULL : azr_strbuf_text(&why), error);

@@ -182,6 +182,9 @@ static azr_status refuse_evaluation(const json_t *root, azr_error *error)
         {"question", "answer", "GSM8K"},
         {"problem", "answer", "a set of mathematics"},
         {"code", "output", "CRUXEval"},
+        {"question_content", "question_id", "LiveCodeBench"},
+        {"question_content", "public_test_cases", "LiveCodeBench"},
+        {"question_content", "question_title", "LiveCodeBench"},
     };
     for (size_t i = 0; i < AZR_COUNT(rows); i++)
         if (json_object_get(root, rows[i].field) != NULL &&

@@ -222,17 +222,32 @@ static void keep_task(azr_trainer *trainer, azr_kind kind, const azr_task *task)
     list->tasks[list->n++].kind = kind;
 }
 
-/* Keeps what is good and names what is not. */
-static void keep_rows(azr_trainer *trainer, const start_rows *rows, size_t *out_n_good)
+static azr_status refuse_held_out(const azr_trainer *trainer, const azr_task *task, int64_t number,
+                                  azr_error *error)
 {
+    const char *file = azr_held_out_find(&trainer->held_out, task);
+    if (file == NULL)
+        return AZR_OK;
+    return azr_error_set(error, AZR_ERROR_UNSUPPORTED,
+                         "%s:%" PRId64 ": a question of %s, which eval_sets names: evaluation sets "
+                         "are never trained on",
+                         trainer->config.tasks, number, file);
+}
+
+/* Keeps what is good and names what is not. */
+static azr_status keep_rows(azr_trainer *trainer, const start_rows *rows, size_t *out_n_good,
+                            azr_error *error)
+{
+    azr_status status = AZR_OK;
     *out_n_good = 0;
-    for (size_t i = 0; i < rows->n; i++) {
+    for (size_t i = 0; status == AZR_OK && i < rows->n; i++) {
         const start_row *row = &rows->rows[i];
         if (!row->good) {
             azr_progress_printf(&trainer->progress, "%s:%" PRId64 ": refused: %s",
                                 trainer->config.tasks, row->number, azr_strbuf_text(&row->problem));
             continue;
         }
+        status = refuse_held_out(trainer, &row->task, row->number, error);
         ++*out_n_good;
         keep_task(trainer, row->task.kind, &row->task);
         if (row->claim.any_triplet)
@@ -241,6 +256,31 @@ static void keep_rows(azr_trainer *trainer, const start_rows *rows, size_t *out_
                                                            : AZR_KIND_DEDUCTION,
                       &row->task);
     }
+    return status;
+}
+
+/* A run that goes on may be told to evaluate on other sets: what it started from lies in its store.
+ */
+typedef struct looking {
+    const azr_trainer *trainer;
+    azr_status status;
+    azr_error *error;
+} looking;
+
+static void look_at(void *context, const azr_stored_task *row)
+{
+    looking *l = context;
+    if (l->status == AZR_OK && row->step == 0)
+        l->status = refuse_held_out(l->trainer, &row->task, row->id, l->error);
+}
+
+azr_status azr_train__check_stored_start(azr_trainer *trainer, azr_error *error)
+{
+    looking l = {.trainer = trainer, .error = error};
+    azr_status status = AZR_OK;
+    if (trainer->config.tasks[0] != '\0' && trainer->held_out.n > 0)
+        status = azr_buffer_each(trainer->buffer, look_at, &l, error);
+    return status == AZR_OK ? l.status : status;
 }
 
 void azr_start_tasks_deinit(azr_start_tasks *list)
@@ -260,8 +300,9 @@ azr_status azr_train__load_start_tasks(azr_trainer *trainer, azr_error *error)
     for (size_t i = 0; status == AZR_OK && i < rows.n; i += ROWS_AT_ONCE)
         status = check_rows(trainer, rows.rows + i,
                             rows.n - i < ROWS_AT_ONCE ? rows.n - i : ROWS_AT_ONCE, error);
+    if (status == AZR_OK)
+        status = keep_rows(trainer, &rows, &n_good, error);
     if (status == AZR_OK) {
-        keep_rows(trainer, &rows, &n_good);
         azr_progress_printf(&trainer->progress, "%s: %zu of %zu rows are tasks", path, n_good,
                             rows.n);
         trainer->start_tasks.loaded = true;

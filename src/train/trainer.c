@@ -127,6 +127,8 @@ static azr_status open_run(azr_trainer *trainer, bool resume, azr_error *error)
     char *path = azr_path_join(trainer->directory.path, "run.db");
     status = azr_buffer_open(path, &trainer->buffer, error);
     azr_free(path);
+    if (status == AZR_OK && resume)
+        status = azr_train__check_stored_start(trainer, error);
     if (status != AZR_OK)
         return status;
     return resume ? go_back(trainer, error) : open_model(trainer, trainer->config.model, error);
@@ -148,7 +150,7 @@ azr_status azr_trainer_create(const azr_config *config, bool resume, const azr_p
     read_kinds(trainer);
     /* Before the folder of the run is made: a bad file leaves nothing behind. */
     if (status == AZR_OK)
-        status = azr_train__check_evaluation(config, error);
+        status = azr_train__check_evaluation(config, &trainer->held_out, error);
     if (status == AZR_OK && !resume && config->tasks[0] != '\0')
         status = azr_train__load_start_tasks(trainer, error);
     if (status == AZR_OK)
@@ -176,6 +178,7 @@ void azr_trainer_destroy(azr_trainer *trainer)
     azr_tokenizer_destroy(trainer->tokenizer);
     azr_metrics_deinit(&trainer->metrics);
     azr_start_tasks_deinit(&trainer->start_tasks);
+    azr_held_out_deinit(&trainer->held_out);
     azr_run_directory_close(&trainer->directory);
     azr_free(trainer->metrics_path);
     azr_config_deinit(&trainer->config);

@@ -12,6 +12,7 @@
 #include "azr/train.h"
 
 #include "train/answer_counts.h"
+#include "train/eval_sets.h"
 #include "train/metrics.h"
 #include "train/optimizer.h"
 #include "train/run_directory.h"
@@ -41,6 +42,7 @@ struct azr_trainer {
     azr_buffer *buffer;
     const azr_template *template;
     azr_start_tasks start_tasks;
+    azr_held_out held_out; /* no task to start from may be one of those */
     azr_exec_limits limits;
     bool kinds[AZR_N_KINDS]; /* which kinds take part */
     azr_optimizer optimizer;
@@ -69,8 +71,9 @@ int64_t azr_train__kv_tokens(const azr_config *config);
 
 /* --- evaluate --------------------------------------------------------------------------------- */
 
-/* Are the sets there, and readable? */
-azr_status azr_train__check_evaluation(const azr_config *config, azr_error *error);
+/* Are the sets there, and readable? What they hold is held out. */
+azr_status azr_train__check_evaluation(const azr_config *config, azr_held_out *out_held,
+                                       azr_error *error);
 /* Where the finished step is one to evaluate after and was not yet: stores "val/<suite>/..." among
  * its numbers. Changes nothing else. */
 azr_status azr_train__evaluate(azr_trainer *trainer, azr_error *error);
@@ -265,7 +268,7 @@ azr_status azr_train__learn(azr_trainer *trainer, int64_t step, azr_episode *epi
 azr_status azr_train__seed(azr_trainer *trainer, azr_error *error);
 /* Reads config.tasks (JSONL, the folder of a run, or its run.db) and checks every task in the
  * sandbox; rows that do not hold are named and left out. Errors name file and line: what is no task
- * at all, rows of evaluation sets, a file without one good row. */
+ * at all, rows of evaluation sets, questions of eval_sets, a file without one good row. */
 azr_status azr_train__load_start_tasks(azr_trainer *trainer, azr_error *error);
 /* Stores them, and reads them before if that was not done. */
 azr_status azr_train__add_start_tasks(azr_trainer *trainer, azr_error *error);
@@ -278,6 +281,8 @@ azr_status azr_train__store_proposals(azr_trainer *trainer, int64_t step, const 
 azr_status azr_train__store_solutions(azr_trainer *trainer, int64_t step,
                                       const azr_solutions *solutions, azr_error *error);
 
+/* Refuses to go on with a run that started from what it is now to be evaluated on. */
+azr_status azr_train__check_stored_start(azr_trainer *trainer, azr_error *error);
 /* Text to tokens, special tokens as plain text; the model's own first token where it has one. */
 azr_status azr_train__encode(azr_trainer *trainer, const char *text, int32_t **out_tokens,
                              size_t *out_n, azr_error *error);

@@ -89,6 +89,12 @@ static void changes_nothing(void **state)
         assert_true(rate >= 0.0 && rate <= 1.0 && low <= rate && rate <= high && low < high);
         assert_true(tiny_run_metric(&tiny, "with", steps[i], "val/tasks/n") == 3.0);
     }
+    double n_none = tiny_run_metric(&tiny, "with", 4, "val/tasks/none_count");
+    double format = tiny_run_metric(&tiny, "with", 4, "val/tasks/format_score");
+    assert_true(n_none >= 0.0 && n_none <= 1.0); /* only abduction's answer is run */
+    assert_true(tiny_run_metric(&tiny, "with", 4, "val/tasks/none_ratio") == n_none / 3.0);
+    assert_true(format * 3.0 == floor(format * 3.0) && format <= 1.0 &&
+                format >= tiny_run_metric(&tiny, "with", 4, "val/tasks/pass@1"));
     assert_true(isnan(tiny_run_metric(&tiny, "with", 1, "val/tasks/n")));
     assert_true(isnan(tiny_run_metric(&tiny, "without", 4, "val/tasks/n")));
     assert_true(isnan(tiny_run_metric(&tiny, "limited", 2, "val/tasks/n")));
@@ -128,12 +134,75 @@ static void refused(void **state)
     azr_free(path);
 }
 
+/* A run called name that starts from start.jsonl and is evaluated on a file of rows (NULL: the one
+ * that is there): refused with that part of a sentence, NULL: accepted. */
+static void hold_out(const char *name, bool resume, const char *suite, const char *rows,
+                     const char *part)
+{
+    char start[200], set[200];
+    char *path = tiny_run_path(&tiny, suite);
+    if (rows != NULL)
+        assert_int_equal(azr_file_write(path, rows, strlen(rows), NULL), AZR_OK);
+    snprintf(start, sizeof start, "tasks=%s/start.jsonl", tiny.folder);
+    snprintf(set, sizeof set, "eval_sets=%s=%s", suite, path);
+    const char *const assignments[] = {start, set, "eval_every=2", "total_steps=0", NULL};
+    if (part != NULL)
+        tiny_run_refused(&tiny, name, resume, assignments, part);
+    else
+        tiny_run_train(&tiny, name, resume, assignments);
+    azr_free(path);
+}
+
+#define ROW(field, program, input, output)                                               \
+    "{\"id\": \"" output "\", \"" field "\": \"" program "\", \"input\": \"" input "\"," \
+    " \"output\": \"" output "\"}\n"
+
+static void never_trained_on(void **state)
+{
+    (void)state;
+    static const char start[] = ROW("program", "def f(a):\\n    return a + 1", "1", "2")
+        ROW("program", "def f(a, b):\\n    return a * b", "2, b=3",
+            "6") "{\"program\": \"def f(a):\\n    return a\", \"inputs\": [\"5\", \"6\", \"7\", "
+                 "\"8\"], "
+                 "\"outputs\": [\"5\", \"6\", \"7\", \"8\"], \"message\": \"it\"}\n";
+    static const char refused[] = "eval_sets names: evaluation sets are never trained on";
+    char *path = tiny_run_path(&tiny, "start.jsonl"), *link_path = tiny_run_path(&tiny, "tasks");
+    assert_int_equal(azr_file_write(path, start, strlen(start), NULL), AZR_OK);
+    /* Another argument, another program; and the identity, which every run begins with. */
+    hold_out("innocent", false, "tasks",
+             ROW("program", "def f(a):\\n    return a + 1", "2", "3")
+                 ROW("program", "def f(a):\\n    return a + 2", "1", "3")
+                     ROW("program", "def f(a):\\n    return a", "'Hello world'", "'Hello world'"),
+             NULL);
+    /* The same question in another layout, with comments and brackets' blanks. */
+    hold_out("row", false, "cruxeval-o",
+             ROW("code", "def f(a):\\n    return a + 3", "1", "4")
+                 ROW("code", "def f(a, b):\\n\\n  'So.'\\n  return a*b # so", "2,  b = 3", "6"),
+             refused);
+    hold_out("pair", false, "tasks", ROW("program", "def f(a):\\n    return a", "7", "7"),
+             "start.jsonl:3: a question of ");
+    /* A run may be told later what to evaluate on. */
+    hold_out("innocent", true, "cruxeval-o", NULL, refused);
+    /* The same file by another name, and a store by that of its run. */
+    assert_int_equal(remove(link_path), 0);
+    assert_int_equal(symlink(path, link_path), 0);
+    hold_out("file", false, "tasks", NULL, "tasks and eval_sets both name");
+    char run[200], set[200];
+    snprintf(run, sizeof run, "tasks=%s/innocent", tiny.folder);
+    snprintf(set, sizeof set, "eval_sets=tasks=%s/innocent/run.db", tiny.folder);
+    const char *const store[] = {run, set, "eval_every=2", "total_steps=0", NULL};
+    tiny_run_refused(&tiny, "store", false, store, "tasks and eval_sets both name");
+    azr_free(link_path);
+    azr_free(path);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(changes_nothing),
         cmocka_unit_test(goes_on),
         cmocka_unit_test(refused),
+        cmocka_unit_test(never_trained_on),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -140,6 +140,8 @@ static void test_evaluation_sets(void **state)
         "\"sample_0\"}\n",
         "{\"program\": \"def f(a):\\n    return a\", \"code\": \"\", \"input\": \"1\", \"output\": "
         "\"1\"}\n",
+        "{\"question_title\": \"Sum\", \"question_content\": \"Add two.\", \"question_id\": "
+        "\"1_A\", \"starter_code\": \"\", \"public_test_cases\": \"[]\"}\n",
         "{\"task_id\": \"Mbpp/2\", \"base_input\": [], \"plus_input\": [], \"program\": \"\"}\n",
     };
     char *path = tiny_run_path(&tiny, "evaluation.jsonl");
@@ -147,6 +149,8 @@ static void test_evaluation_sets(void **state)
         write_tasks("evaluation.jsonl", rows[i]);
         refuse("evaluation", path, "evaluation sets are never trained on");
     }
+    write_tasks("evaluation.jsonl", "{\"question_content\": \"\", \"public_test_cases\": []}\n");
+    refuse("evaluation", path, "a row of LiveCodeBench (fields 'question_content' and");
     azr_free(path);
 }
 

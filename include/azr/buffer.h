@@ -116,7 +116,8 @@ typedef enum azr_draw_weight {
 } azr_draw_weight;
 
 typedef struct azr_draw_from {
-    int64_t first_step; /* tasks of this step and later ones */
+    int64_t first_step;  /* tasks of this step and later ones */
+    int64_t before_step; /* and of earlier steps than this one; 0: however late */
     azr_draw_weight weight;
     bool again; /* what was drawn may come up again */
 } azr_draw_from;
@@ -126,15 +127,15 @@ azr_status azr_buffer_draw_from(azr_buffer *buffer, azr_kind kind, const azr_dra
                                 const azr_rng_key *key, size_t n, azr_stored_task *out_tasks,
                                 size_t *out_n, azr_error *error);
 /* Draws one program for an induction proposer from deduction and abduction tasks. A program that
- * both have, or one has with many arguments, has one chance: that of its newest row. */
-azr_status azr_buffer_draw_program(azr_buffer *buffer, azr_draw_weight weight,
+ * both have, or one has with many arguments, has one chance: that of its newest row of those. */
+azr_status azr_buffer_draw_program(azr_buffer *buffer, const azr_draw_from *from,
                                    const azr_rng_key *key, azr_stored_task *out_task,
                                    bool *out_found, azr_error *error);
 /* The same for n programs (all, when fewer are there) that can be parts of others
  * (azr_program_as_part), without replacement. out_tasks: caller's array of n. */
-azr_status azr_buffer_draw_parts(azr_buffer *buffer, azr_draw_weight weight, const azr_rng_key *key,
-                                 size_t n, azr_stored_task *out_tasks, size_t *out_n,
-                                 azr_error *error);
+azr_status azr_buffer_draw_parts(azr_buffer *buffer, const azr_draw_from *from,
+                                 const azr_rng_key *key, size_t n, azr_stored_task *out_tasks,
+                                 size_t *out_n, azr_error *error);
 
 /* One sampled completion with its verdict, for people to read later. */
 typedef struct azr_attempt {

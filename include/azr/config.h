@@ -131,6 +131,7 @@ typedef struct azr_config {
     azr_reference_sampling reference_sampling; /* uniform */
     azr_solver_mix solver_mix;                 /* new */
     int64_t window;                            /* 1: steps that max_new and half_new call new */
+    int64_t prepare_every;        /* 1: steps whose prompts are drawn from one state of the store */
     bool curriculum;              /* false: stored tasks of middling success come up more often */
     int64_t pretrain_pred_steps;  /* 0: first steps in which nothing is proposed */
     int64_t estimate_samples;     /* 8 (G) */

@@ -5,7 +5,6 @@
 #include "base/memory.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 /* Chance that remains to tasks that nobody or everybody solved. */
 static const double least_interest = 0.1;
@@ -35,6 +34,12 @@ typedef struct candidates {
     size_t n;
 } candidates;
 
+static bool is_of(const azr_buffer_known *row, const azr_draw_from *from)
+{
+    return row->step >= from->first_step &&
+           (from->before_step == 0 || row->step < from->before_step);
+}
+
 static void candidates_init(candidates *c, const azr_buffer_known *rows, size_t n,
                             const azr_draw_from *from)
 {
@@ -43,7 +48,7 @@ static void candidates_init(candidates *c, const azr_buffer_known *rows, size_t 
     c->n = 0;
     for (size_t i = 0; i < n; i++) {
         double weight = weight_of(&rows[i], from->weight);
-        if (rows[i].step < from->first_step || weight <= 0.0)
+        if (!is_of(&rows[i], from) || weight <= 0.0)
             continue;
         c->ids[c->n] = rows[i].id;
         c->weights[c->n++] = weight;
@@ -150,17 +155,20 @@ static int compare_ids(const void *a, const void *b)
 
 /* Rows of triplets, each program once, by its newest row, in order of ids. only_parts: programs
  * that can be parts of others. */
-static azr_buffer_known *list_programs(const azr_buffer *buffer, bool only_parts, size_t *out_n)
+static azr_buffer_known *list_programs(const azr_buffer *buffer, bool only_parts,
+                                       const azr_draw_from *from, size_t *out_n)
 {
     const azr_buffer_known *deductions, *abductions;
     size_t n_deductions = azr_buffer__drawable(buffer, AZR_KIND_DEDUCTION, &deductions);
     size_t n_abductions = azr_buffer__drawable(buffer, AZR_KIND_ABDUCTION, &abductions);
-    size_t n_all = n_deductions + n_abductions, n = 0;
-    azr_buffer_known *all = azr_alloc(n_all, sizeof *all);
-    if (n_deductions > 0)
-        memcpy(all, deductions, n_deductions * sizeof *all);
-    if (n_abductions > 0)
-        memcpy(all + n_deductions, abductions, n_abductions * sizeof *all);
+    size_t n_all = 0, n = 0;
+    azr_buffer_known *all = azr_alloc(n_deductions + n_abductions, sizeof *all);
+    for (size_t i = 0; i < n_deductions; i++)
+        if (is_of(&deductions[i], from))
+            all[n_all++] = deductions[i];
+    for (size_t i = 0; i < n_abductions; i++)
+        if (is_of(&abductions[i], from))
+            all[n_all++] = abductions[i];
     if (n_all > 0)
         qsort(all, n_all, sizeof *all, compare_programs);
     for (size_t i = 0; i < n_all; i++)
@@ -173,7 +181,7 @@ static azr_buffer_known *list_programs(const azr_buffer *buffer, bool only_parts
     return all;
 }
 
-static azr_status draw_programs(azr_buffer *buffer, bool only_parts, azr_draw_weight weight,
+static azr_status draw_programs(azr_buffer *buffer, bool only_parts, const azr_draw_from *from,
                                 const azr_rng_key *key, size_t n, azr_stored_task *out_tasks,
                                 size_t *out_n, azr_error *error)
 {
@@ -182,13 +190,12 @@ static azr_status draw_programs(azr_buffer *buffer, bool only_parts, azr_draw_we
     if (status != AZR_OK)
         return status;
     size_t n_programs = 0;
-    const azr_draw_from from = {.weight = weight};
-    azr_buffer_known *programs = list_programs(buffer, only_parts, &n_programs);
+    azr_buffer_known *programs = list_programs(buffer, only_parts, from, &n_programs);
     candidates c;
-    candidates_init(&c, programs, n_programs, &from);
+    candidates_init(&c, programs, n_programs, from);
     azr_free(programs);
     for (size_t i = 0; status == AZR_OK && i < n && i < c.n; i++) {
-        int64_t id = draw_one(&c, &from, key, (uint32_t)i);
+        int64_t id = draw_one(&c, from, key, (uint32_t)i);
         status = azr_buffer__get_task(buffer, id, &out_tasks[i], error);
         *out_n += status == AZR_OK;
     }
@@ -201,19 +208,19 @@ static azr_status draw_programs(azr_buffer *buffer, bool only_parts, azr_draw_we
     return status;
 }
 
-azr_status azr_buffer_draw_program(azr_buffer *buffer, azr_draw_weight weight,
+azr_status azr_buffer_draw_program(azr_buffer *buffer, const azr_draw_from *from,
                                    const azr_rng_key *key, azr_stored_task *out_task,
                                    bool *out_found, azr_error *error)
 {
     size_t n = 0;
-    azr_status status = draw_programs(buffer, false, weight, key, 1, out_task, &n, error);
+    azr_status status = draw_programs(buffer, false, from, key, 1, out_task, &n, error);
     *out_found = n == 1;
     return status;
 }
 
-azr_status azr_buffer_draw_parts(azr_buffer *buffer, azr_draw_weight weight, const azr_rng_key *key,
-                                 size_t n, azr_stored_task *out_tasks, size_t *out_n,
-                                 azr_error *error)
+azr_status azr_buffer_draw_parts(azr_buffer *buffer, const azr_draw_from *from,
+                                 const azr_rng_key *key, size_t n, azr_stored_task *out_tasks,
+                                 size_t *out_n, azr_error *error)
 {
-    return draw_programs(buffer, true, weight, key, n, out_tasks, out_n, error);
+    return draw_programs(buffer, true, from, key, n, out_tasks, out_n, error);
 }

@@ -71,11 +71,9 @@ azr_status azr_train__draw_parts(azr_trainer *trainer, const azr_rng_key *key,
     uint64_t n_numbers = (uint64_t)(azr_train__composite_max(config, step) - least + 1);
     size_t n = (size_t)least + (size_t)azr_rng_below(&whether, 1, n_numbers), n_drawn = 0;
     azr_stored_task *drawn = azr_alloc(n, sizeof *drawn);
-    azr_draw_weight weight = config->reference_sampling == AZR_REFERENCE_SAMPLING_STEP
-                                 ? AZR_DRAW_STEP_FROM_ONE
-                                 : AZR_DRAW_EQUAL;
+    const azr_draw_from from = azr_train__reference_draw(config, step);
     azr_status status =
-        azr_buffer_draw_parts(trainer->buffer, weight, &which, n, drawn, &n_drawn, error);
+        azr_buffer_draw_parts(trainer->buffer, &from, &which, n, drawn, &n_drawn, error);
     if (status == AZR_OK)
         set_parts(prompt, drawn, n_drawn);
     for (size_t i = 0; i < n_drawn; i++)

@@ -131,6 +131,14 @@ static void say_group(azr_metrics *metrics, const char *group, const group_sum *
         azr_metrics_add(metrics, sum->lines.sum / sum->lines.n, "%s/avg_program_lines", group);
 }
 
+/* Also of a group that has no prompt left. */
+static void say_dropped(azr_metrics *metrics, const char *group, const group_sum *sum,
+                        size_t n_dropped)
+{
+    if (sum->n > 0.0 || n_dropped > 0)
+        azr_metrics_add(metrics, (double)n_dropped, "%s/dropped_prompts", group);
+}
+
 /* --- proposers -------------------------------------------------------------------------------- */
 
 static const char *const intrinsic_names[AZR_N_INTRINSIC] = {
@@ -176,6 +184,7 @@ static void report_proposers(azr_trainer *trainer, const azr_proposals *proposal
         const group_sum *sum = &sums[kind];
         char group[AZR_GROUP_NAME_BYTES];
         azr_group_name(AZR_ROLE_PROPOSER, (azr_kind)kind, group);
+        say_dropped(metrics, group, sum, proposals->n_dropped[kind]);
         if (sum->n == 0.0)
             continue;
         say_group(metrics, group, sum);
@@ -235,6 +244,7 @@ static void report_solvers(azr_trainer *trainer, const azr_solutions *solutions)
     for (int kind = 0; kind < AZR_N_KINDS; kind++) {
         char group[AZR_GROUP_NAME_BYTES];
         azr_group_name(AZR_ROLE_SOLVER, (azr_kind)kind, group);
+        say_dropped(metrics, group, &sums[kind], solutions->n_dropped[kind]);
         if (sums[kind].n == 0.0)
             continue;
         say_group(metrics, group, &sums[kind]);

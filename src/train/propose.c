@@ -2,6 +2,7 @@
 #include "train/trainer.h"
 
 #include "base/check.h"
+#include "base/clock.h"
 #include "base/memory.h"
 
 #include <string.h>
@@ -29,8 +30,16 @@ static void prompt_deinit(azr_proposer_prompt *prompt)
     *prompt = (azr_proposer_prompt){0};
 }
 
-/* Draws what the prompt shows: K triplets; or one induction task, and a program. */
-static azr_status draw_references(azr_trainer *trainer, const azr_rng_key *key,
+azr_draw_from azr_train__reference_draw(const azr_config *config, int64_t step)
+{
+    return (azr_draw_from){.before_step = azr_train__prepared_at(config, step),
+                           .weight = config->reference_sampling == AZR_REFERENCE_SAMPLING_STEP
+                                         ? AZR_DRAW_STEP_FROM_ONE
+                                         : AZR_DRAW_EQUAL};
+}
+
+/* Draws what the prompt shows: K triplets; or one induction task, and the program of this try. */
+static azr_status draw_references(azr_trainer *trainer, const azr_rng_key *key, uint32_t n_tried,
                                   azr_proposer_prompt *prompt, azr_error *error)
 {
     azr_kind kind = prompt->request.kind;
@@ -39,10 +48,7 @@ static azr_status draw_references(azr_trainer *trainer, const azr_rng_key *key,
     prompt->references = azr_alloc(n + 1, sizeof(const azr_task *));
     azr_rng_key draw = *key;
     draw.purpose = AZR_RNG_REFERENCES;
-    const azr_draw_from from = {.weight = trainer->config.reference_sampling ==
-                                                  AZR_REFERENCE_SAMPLING_STEP
-                                              ? AZR_DRAW_STEP_FROM_ONE
-                                              : AZR_DRAW_EQUAL};
+    const azr_draw_from from = azr_train__reference_draw(&trainer->config, key->step);
     azr_status status = azr_buffer_draw_from(trainer->buffer, kind, &from, &draw, n, prompt->shown,
                                              &n_drawn, error);
     prompt->n_shown = n_drawn;
@@ -53,9 +59,9 @@ static azr_status draw_references(azr_trainer *trainer, const azr_rng_key *key,
     if (status != AZR_OK || kind != AZR_KIND_INDUCTION)
         return status;
     bool found = false;
-    draw.purpose = AZR_RNG_PROGRAMS;
-    status = azr_buffer_draw_program(trainer->buffer, from.weight, &draw, &prompt->shown[n_drawn],
-                                     &found, error);
+    draw.purpose = AZR_RNG_PROGRAMS + (n_tried << 16);
+    status = azr_buffer_draw_program(trainer->buffer, &from, &draw, &prompt->shown[n_drawn], &found,
+                                     error);
     if (status == AZR_OK && found) {
         prompt->request.program = prompt->shown[n_drawn].task.program;
         prompt->n_shown++;
@@ -91,10 +97,76 @@ static azr_status write_prompt(azr_trainer *trainer, azr_proposer_prompt *prompt
     return status;
 }
 
+/* The prompt of one key; one that does not fit whatever is left out, which an induction proposer's
+ * may not with a long program, is tried with other programs. */
+static azr_status make_prompt(azr_trainer *trainer, const azr_propose_plan *plan, azr_kind kind,
+                              const azr_rng_key *key, azr_proposer_prompt *prompt, bool *out_fits,
+                              azr_error *error)
+{
+    enum { MAX_TRIES = 16 };
+    const uint32_t n_tries = kind == AZR_KIND_INDUCTION ? MAX_TRIES : 1;
+    azr_status status = AZR_OK;
+    *out_fits = false;
+    for (uint32_t i = 0; status == AZR_OK && !*out_fits && i < n_tries; i++) {
+        *prompt = (azr_proposer_prompt){
+            .request = {.kind = kind,
+                        .n_inputs = (size_t)trainer->config.induction_inputs,
+                        .cpu_ms = trainer->config.exec_cpu_ms,
+                        .banned = kind == AZR_KIND_ERROR
+                                      ? azr_keywords_parse(trainer->config.error_banned)
+                                      : 0}};
+        prompt->rules = azr_program_rules_of(&trainer->config, plan->step == 0);
+        prompt->request.rules = &prompt->rules;
+        status = draw_references(trainer, key, i, prompt, error);
+        if (status == AZR_OK)
+            status = azr_train__draw_parts(trainer, key, prompt, error);
+        bool usable = kind != AZR_KIND_INDUCTION || prompt->request.program != NULL;
+        if (status == AZR_OK && usable)
+            status = write_prompt(trainer, prompt, out_fits, error);
+        if (status != AZR_OK || !*out_fits)
+            prompt_deinit(prompt);
+    }
+    return status;
+}
+
+/* The prompts of one kind. What could not be made short enough is replaced by prompts that were,
+ * once more. */
+static azr_status make_kind(azr_trainer *trainer, const azr_propose_plan *plan, azr_kind kind,
+                            azr_rng_key *key, azr_proposals *proposals, azr_error *error)
+{
+    const size_t group = (size_t)trainer->config.proposals_per_prompt, first = proposals->n_prompts;
+    size_t left = plan->n_proposals[kind], n_unfit = 0;
+    azr_status status = AZR_OK;
+    for (size_t i = 0; status == AZR_OK && i < (left + group - 1) / group; i++) {
+        azr_proposer_prompt *prompt = &proposals->prompts[proposals->n_prompts];
+        bool fits = false;
+        status = make_prompt(trainer, plan, kind, key, prompt, &fits, error);
+        prompt->sequence = key->sequence++;
+        proposals->n_prompts += fits;
+        n_unfit += !fits;
+    }
+    const size_t n_fit = proposals->n_prompts - first;
+    for (size_t i = 0; status == AZR_OK && n_fit > 0 && i < n_unfit; i++) {
+        azr_rng_key again = *key;
+        bool fits = false;
+        again.sequence = proposals->prompts[first + i % n_fit].sequence;
+        status = make_prompt(trainer, plan, kind, &again, &proposals->prompts[proposals->n_prompts],
+                             &fits, error);
+        proposals->n_prompts += fits;
+    }
+    for (size_t i = first; i < proposals->n_prompts; i++) {
+        proposals->prompts[i].n_samples = left < group ? left : group;
+        left -= proposals->prompts[i].n_samples;
+        proposals->n_tries += proposals->prompts[i].n_samples;
+    }
+    proposals->n_dropped[kind] = (left + group - 1) / group;
+    return status;
+}
+
 static azr_status make_prompts(azr_trainer *trainer, const azr_propose_plan *plan,
                                azr_proposals *proposals, azr_error *error)
 {
-    size_t group = (size_t)trainer->config.proposals_per_prompt, capacity = 0;
+    size_t group = (size_t)trainer->config.proposals_per_prompt, capacity = 1;
     for (int kind = 0; kind < AZR_N_KINDS; kind++)
         capacity += (plan->n_proposals[kind] + group - 1) / group;
     proposals->prompts = azr_alloc(capacity, sizeof *proposals->prompts);
@@ -102,36 +174,8 @@ static azr_status make_prompts(azr_trainer *trainer, const azr_propose_plan *pla
                        .step = (uint32_t)plan->step,
                        .sequence = plan->first_sequence};
     azr_status status = AZR_OK;
-    for (int kind = 0; kind < AZR_N_KINDS; kind++) {
-        for (size_t left = plan->n_proposals[kind]; status == AZR_OK && left > 0; key.sequence++) {
-            azr_proposer_prompt *prompt = &proposals->prompts[proposals->n_prompts];
-            size_t n = left < group ? left : group;
-            left -= n;
-            *prompt = (azr_proposer_prompt){
-                .n_samples = n,
-                .request = {.kind = (azr_kind)kind,
-                            .n_inputs = (size_t)trainer->config.induction_inputs,
-                            .cpu_ms = trainer->config.exec_cpu_ms,
-                            .banned = kind == AZR_KIND_ERROR
-                                          ? azr_keywords_parse(trainer->config.error_banned)
-                                          : 0}};
-            bool fits = false;
-            prompt->rules = azr_program_rules_of(&trainer->config, plan->step == 0);
-            prompt->request.rules = &prompt->rules;
-            status = draw_references(trainer, &key, prompt, error);
-            if (status == AZR_OK)
-                status = azr_train__draw_parts(trainer, &key, prompt, error);
-            bool usable = kind != AZR_KIND_INDUCTION || prompt->request.program != NULL;
-            if (status == AZR_OK && usable)
-                status = write_prompt(trainer, prompt, &fits, error);
-            if (status == AZR_OK && fits) {
-                proposals->n_prompts++;
-                proposals->n_tries += n;
-            } else {
-                prompt_deinit(prompt);
-            }
-        }
-    }
+    for (int kind = 0; status == AZR_OK && kind < AZR_N_KINDS; kind++)
+        status = make_kind(trainer, plan, (azr_kind)kind, &key, proposals, error);
     return status;
 }
 
@@ -237,10 +281,12 @@ azr_status azr_train__propose(azr_trainer *trainer, const azr_propose_plan *plan
     azr_status status = make_prompts(trainer, plan, out_proposals, error);
     if (status == AZR_OK)
         status = sample_proposals(trainer, plan, out_proposals, error);
+    double started = azr_clock_seconds();
     if (status == AZR_OK)
         status = judge_proposals(trainer, out_proposals, error);
     if (status == AZR_OK)
         status = azr_train__admit(trainer, out_proposals, error);
+    trainer->verify_seconds += azr_clock_seconds() - started;
     if (status != AZR_OK)
         azr_proposals_deinit(out_proposals);
     return status;

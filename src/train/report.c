@@ -4,6 +4,7 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <string.h>
 
 static void report_runs(azr_trainer *trainer)
 {
@@ -84,6 +85,13 @@ void azr_report_print(const azr_trainer *trainer, int64_t step)
         azr_metrics_get(metrics, "actor/grad_norm"), azr_metrics_get(metrics, "actor/entropy"),
         azr_metrics_get(metrics, "actor/mismatch"), azr_metrics_get(metrics, "timing_s/step"),
         azr_metrics_get(metrics, "tokens_per_s/step"));
+    double n_dropped = 0.0;
+    for (size_t i = 0; i < metrics->n; i++)
+        if (strstr(metrics->rows[i].name, "/dropped_prompts") != NULL)
+            n_dropped += metrics->rows[i].value;
+    if (n_dropped > 0.0)
+        azr_strbuf_printf(&line, " | %.0f prompts short: none was within max_prompt_tokens",
+                          n_dropped);
     azr_progress_printf(&trainer->progress, "%s", line.data);
     azr_strbuf_deinit(&line);
 }

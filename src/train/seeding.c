@@ -7,8 +7,18 @@
 
 #include <inttypes.h>
 
-/* Sequence numbers of step 0: each round of seeding has a range of its own. */
-enum { SEQUENCES_A_ROUND = 1 << 16, INDUCTION_ROUNDS = 1 << 12, ERROR_ROUNDS = 1 << 13 };
+/* Sequence numbers of step 0: each round of seeding has a range of its own, as many as one may have
+ * proposals; those of induction stand one behind the other. */
+enum { SEQUENCES_A_ROUND = 1 << 16, FIRST_INDUCTION = 1 << 28, FIRST_ERROR = 1 << 29 };
+
+uint32_t azr_train__seed_sequence(azr_kind kind, int64_t round, int64_t n_tried)
+{
+    AZR_CHECK(round >= 0 && round < FIRST_INDUCTION / SEQUENCES_A_ROUND);
+    AZR_CHECK(n_tried >= 0 && n_tried < FIRST_ERROR - FIRST_INDUCTION);
+    if (kind == AZR_KIND_INDUCTION)
+        return (uint32_t)(FIRST_INDUCTION + n_tried);
+    return (uint32_t)((kind == AZR_KIND_ERROR ? FIRST_ERROR : 0) + round * SEQUENCES_A_ROUND);
+}
 
 static azr_status add_identity(azr_trainer *trainer, azr_kind kind, azr_error *error)
 {
@@ -70,12 +80,11 @@ static azr_status seed_rounds(azr_trainer *trainer, azr_kind kind, azr_error *er
 {
     const azr_config *config = &trainer->config;
     bool triplets = kind == AZR_KIND_DEDUCTION;
-    int64_t n = 0, first_round = triplets ? 0 : ERROR_ROUNDS;
+    int64_t n = 0;
     azr_status status = azr_buffer_count(trainer->buffer, kind, -1, &n, error);
     for (int64_t round = 0;
          status == AZR_OK && n < config->seed_tasks && round < config->seed_rounds; round++) {
-        azr_propose_plan plan = {.first_sequence =
-                                     (uint32_t)((first_round + round) * SEQUENCES_A_ROUND),
+        azr_propose_plan plan = {.first_sequence = azr_train__seed_sequence(kind, round, 0),
                                  .label = triplets ? "seed triplets" : "seed errors"};
         plan.n_proposals[kind] = (size_t)config->batch_size;
         if (triplets)
@@ -98,12 +107,11 @@ static azr_status seed_induction(azr_trainer *trainer, azr_error *error)
     const azr_config *config = &trainer->config;
     int64_t n = 0, n_tried = 0;
     azr_status status = azr_buffer_count(trainer->buffer, AZR_KIND_INDUCTION, -1, &n, error);
-    for (int64_t round = 0;
-         status == AZR_OK && n < config->seed_tasks && n_tried < config->seed_tasks; round++) {
+    while (status == AZR_OK && n < config->seed_tasks && n_tried < config->seed_tasks) {
         int64_t left = config->seed_tasks - n_tried;
         int64_t n_now = left < 2 * config->batch_size ? left : 2 * config->batch_size;
         azr_propose_plan plan = {.first_sequence =
-                                     (uint32_t)((INDUCTION_ROUNDS + round) * SEQUENCES_A_ROUND),
+                                     azr_train__seed_sequence(AZR_KIND_INDUCTION, 0, n_tried),
                                  .label = "seed induction"};
         plan.n_proposals[AZR_KIND_INDUCTION] = (size_t)n_now;
         n_tried += n_now;

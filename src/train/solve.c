@@ -2,6 +2,7 @@
  * and a batch of tasks to learn from. */
 #include "train/trainer.h"
 
+#include "base/clock.h"
 #include "base/memory.h"
 
 /* Sequence numbers of a step's random numbers: proposers count from 0. */
@@ -9,43 +10,94 @@ enum { FIRST_SOLVER_SEQUENCE = 1 << 24 };
 
 /* --- which tasks ------------------------------------------------------------------------------ */
 
-static void add_prompt(azr_solutions *solutions, const azr_task *task, int64_t task_id,
-                       azr_proposal_try *proposed, size_t n_samples)
+/* Draws in place of tasks whose prompts were too long, before tasks come up again instead. */
+enum { MAX_REFILLS = 8 };
+
+/* The tasks of one kind that a step learns from, being chosen. */
+typedef struct choice {
+    azr_trainer *trainer;
+    azr_solutions *solutions;
+    int64_t step;
+    azr_kind kind;
+    size_t n_missing;   /* of batch_size */
+    size_t first;       /* prompt of this kind, */
+    size_t first_drawn; /* of a task from the store */
+    bool exhausted;     /* the last draw gave all that there is */
+    size_t n_unfit;     /* of the last draw: too long, or chosen before */
+} choice;
+
+/* Adds the prompt unless it is too long. */
+static azr_status add_prompt(azr_trainer *trainer, azr_solutions *solutions,
+                             azr_solver_prompt prompt, bool *out_fits, azr_error *error)
 {
-    solutions->prompts[solutions->n_prompts++] = (azr_solver_prompt){.task = task,
-                                                                     .task_id = task_id,
-                                                                     .origin = proposed,
-                                                                     .proposed = proposed,
-                                                                     .n_samples = n_samples};
+    azr_strbuf text = {0};
+    azr_template_solve(trainer->template, prompt.task, trainer->config.exec_cpu_ms, &text);
+    prompt.text = azr_strbuf_steal(&text);
+    azr_status status =
+        azr_train__encode(trainer, prompt.text, &prompt.tokens, &prompt.n_tokens, error);
+    *out_fits = status == AZR_OK && (int64_t)prompt.n_tokens <= trainer->config.max_prompt_tokens;
+    if (*out_fits) {
+        solutions->n_tries += prompt.n_samples;
+        solutions->prompts[solutions->n_prompts++] = prompt;
+    } else {
+        azr_free(prompt.text);
+        azr_free(prompt.tokens);
+    }
+    return status;
 }
 
-static void add_estimates(const azr_trainer *trainer, azr_proposals *proposals,
-                          azr_solutions *solutions)
+static azr_status add_estimates(azr_trainer *trainer, azr_proposals *proposals,
+                                azr_solutions *solutions, azr_error *error)
 {
-    for (size_t i = 0; i < proposals->n_tries; i++) {
+    azr_status status = AZR_OK;
+    for (size_t i = 0; status == AZR_OK && i < proposals->n_tries; i++) {
         azr_proposal_try *try = &proposals->tries[i];
+        const azr_solver_prompt prompt = {.task = &try->task,
+                                          .origin = try,
+                                          .proposed = try,
+                                          .n_samples = (size_t)trainer->config.estimate_samples};
         if (azr_train__admitted(try))
-            add_prompt(solutions, &try->task, 0, try, (size_t)trainer->config.estimate_samples);
+            status = add_prompt(trainer, solutions, prompt, &try->has_room, error);
     }
+    return status;
 }
 
-/* Valid tasks of this step to learn from, at most n; returns how many. They need no further answers
- * when their estimates are learnt from. */
-static size_t add_new_tasks(const azr_trainer *trainer, azr_kind kind,
-                            const azr_proposals *proposals, size_t n, azr_solutions *solutions)
+/* One more task to learn from, unless its prompt is too long. */
+static azr_status choose(choice *c, const azr_task *task, int64_t task_id,
+                         const azr_proposal_try *origin, bool *out_fits, azr_error *error)
 {
-    size_t n_added = 0;
-    for (size_t i = 0; i < proposals->n_tries && n_added < n; i++) {
+    const azr_solver_prompt prompt = {.task = task,
+                                      .task_id = task_id,
+                                      .origin = origin,
+                                      .n_samples = (size_t)c->trainer->config.solver_samples};
+    azr_status status = add_prompt(c->trainer, c->solutions, prompt, out_fits, error);
+    c->n_missing -= *out_fits;
+    return status;
+}
+
+/* Valid tasks of this step. They need no further answers when their estimates are learnt from. */
+static azr_status choose_new(choice *c, const azr_proposals *proposals, azr_error *error)
+{
+    azr_status status = AZR_OK;
+    for (size_t i = 0; status == AZR_OK && i < proposals->n_tries && c->n_missing > 0; i++) {
         const azr_proposal_try *try = &proposals->tries[i];
-        if (!azr_train__admitted(try) || try->task.kind != kind)
+        bool fits = try->has_room;
+        if (!azr_train__admitted(try) || try->task.kind != c->kind || !fits)
             continue;
-        n_added++;
-        if (trainer->config.reuse_estimates)
-            continue;
-        add_prompt(solutions, &try->task, 0, NULL, (size_t)trainer->config.solver_samples);
-        solutions->prompts[solutions->n_prompts - 1].origin = try;
+        if (c->trainer->config.reuse_estimates)
+            c->n_missing--;
+        else
+            status = choose(c, &try->task, 0, try, &fits, error);
     }
-    return n_added;
+    return status;
+}
+
+static bool is_chosen(const choice *c, int64_t task_id)
+{
+    for (size_t i = c->first_drawn; i < c->solutions->n_prompts; i++)
+        if (c->solutions->prompts[i].task_id == task_id)
+            return true;
+    return false;
 }
 
 /* Three kinds stand in a row: a fourth one moves the random numbers of none. */
@@ -55,81 +107,121 @@ static uint32_t sequence_of(azr_kind kind, uint32_t part)
     return 6 * row + 3 * part + place;
 }
 
-/* Draws behind what was drawn already, as many as there are, at most n. part tells apart the random
- * numbers of the draws of one kind. */
-static azr_status draw_some(azr_trainer *trainer, int64_t step, azr_kind kind, uint32_t part,
-                            const azr_draw_from *from, size_t n, azr_solutions *solutions,
-                            azr_error *error)
+/* How a draw from the store differs from the others of a step. */
+typedef struct draw {
+    azr_draw_from from;
+    uint32_t part;   /* tells apart the random numbers of the draws of one kind, */
+    uint32_t refill; /* and of those that follow them */
+    size_t n, skip;  /* that many, of a longer list all but the first */
+    int64_t step;    /* whose random numbers: several may share a list */
+} draw;
+
+/* Draws tasks, as many as there are, and chooses those that fit. A refill chooses nothing twice. */
+static azr_status choose_drawn(choice *c, const draw *d, azr_error *error)
 {
-    const azr_rng_key key = {.seed = (uint64_t)trainer->config.seed,
+    const azr_rng_key key = {.seed = (uint64_t)c->trainer->config.seed,
                              .purpose = AZR_RNG_SOLVER_TASKS,
-                             .step = (uint32_t)step,
-                             .sequence = sequence_of(kind, part)};
-    size_t n_drawn = 0;
-    azr_status status =
-        azr_buffer_draw_from(trainer->buffer, kind, from, &key, n,
-                             solutions->drawn + solutions->n_drawn, &n_drawn, error);
-    solutions->n_drawn += n_drawn;
+                             .step = (uint32_t)d->step,
+                             .sequence = 64 * d->refill + sequence_of(c->kind, d->part)};
+    azr_solutions *solutions = c->solutions;
+    size_t n_drawn = 0, n = d->skip + d->n;
+    azr_stored_task *drawn = azr_alloc(n, sizeof *drawn);
+    azr_status status = azr_buffer_draw_from(c->trainer->buffer, c->kind, &d->from, &key, n, drawn,
+                                             &n_drawn, error);
+    c->exhausted = n_drawn < n;
+    c->n_unfit = 0;
+    for (size_t i = 0; i < n_drawn; i++) {
+        azr_stored_task *kept = &solutions->drawn[solutions->n_drawn];
+        bool wanted = status == AZR_OK && i >= d->skip && c->n_missing > 0, fits = false;
+        *kept = drawn[i];
+        if (wanted && (d->refill == 0 || !is_chosen(c, kept->id)))
+            status = choose(c, &kept->task, kept->id, NULL, &fits, error);
+        c->n_unfit += wanted && !fits;
+        if (fits)
+            solutions->n_drawn++;
+        else
+            azr_stored_task_deinit(kept);
+    }
+    azr_free(drawn);
     return status;
 }
 
-/* Draws n stored tasks (fewer when there are fewer), mixed as the config asks. */
-static azr_status draw_tasks(azr_trainer *trainer, int64_t step, azr_kind kind, size_t n,
-                             azr_solutions *solutions, azr_error *error)
+int64_t azr_train__prepared_at(const azr_config *config, int64_t step)
 {
-    const azr_config *config = &trainer->config;
-    const azr_draw_from recent = {.first_step = step - config->window};
-    const azr_draw_from by_step = {.weight = AZR_DRAW_STEP, .again = true};
-    const azr_draw_from any = {.weight = config->curriculum ? AZR_DRAW_SUCCESS : AZR_DRAW_EQUAL};
-    size_t before = solutions->n_drawn;
+    return step > 0 ? step - (step - 1) % config->prepare_every : 0;
+}
+
+/* Stored tasks, mixed as the config asks. Steps that are prepared together share one list of the
+ * newest tasks, each the next part of it. */
+static azr_status choose_stored(choice *c, azr_error *error)
+{
+    const azr_config *config = &c->trainer->config;
+    const int64_t prepared = azr_train__prepared_at(config, c->step);
+    const size_t n_before = (size_t)(c->step - prepared);
+    draw recent = {.from = {.first_step = prepared - config->window, .before_step = prepared},
+                   .part = 1,
+                   .n = c->n_missing,
+                   .step = prepared};
+    const draw by_step = {.from = {.before_step = prepared, .weight = AZR_DRAW_STEP, .again = true},
+                          .part = 1,
+                          .n = c->n_missing,
+                          .step = c->step};
+    draw any = {.from = {.before_step = prepared,
+                         .weight = config->curriculum ? AZR_DRAW_SUCCESS : AZR_DRAW_EQUAL},
+                .step = c->step};
     azr_status status = AZR_OK;
-    if (config->solver_mix == AZR_SOLVER_MIX_MAX_NEW)
-        status = draw_some(trainer, step, kind, 1, &recent, n, solutions, error);
-    else if (config->solver_mix == AZR_SOLVER_MIX_HALF_NEW)
-        status = draw_some(trainer, step, kind, 1, &recent, n / 2, solutions, error);
+    if (config->solver_mix == AZR_SOLVER_MIX_HALF_NEW)
+        recent.n /= 2;
+    recent.skip = n_before * recent.n;
+    if (config->solver_mix == AZR_SOLVER_MIX_MAX_NEW ||
+        config->solver_mix == AZR_SOLVER_MIX_HALF_NEW)
+        status = choose_drawn(c, &recent, error);
     else if (config->solver_mix == AZR_SOLVER_MIX_STEP)
-        status = draw_some(trainer, step, kind, 1, &by_step, n, solutions, error);
-    size_t left = n - (solutions->n_drawn - before);
-    if (status == AZR_OK && left > 0)
-        status = draw_some(trainer, step, kind, 0, &any, left, solutions, error);
+        status = choose_drawn(c, &by_step, error);
+    c->exhausted = false;
+    for (any.n = c->n_missing; status == AZR_OK && c->n_missing > 0; any.n = c->n_missing) {
+        status = choose_drawn(c, &any, error);
+        if (c->exhausted || c->n_unfit == 0 || any.refill++ == MAX_REFILLS)
+            break;
+    }
+    return status;
+}
+
+/* What is still missing comes up again: stored tasks, or this step's where none of those fit. */
+static azr_status choose_again(choice *c, azr_error *error)
+{
+    azr_status status = AZR_OK;
+    const size_t end = c->solutions->n_prompts;
+    const size_t first = c->first_drawn < end ? c->first_drawn : c->first;
+    for (size_t i = 0; status == AZR_OK && first < end && c->n_missing > 0; i++) {
+        const azr_solver_prompt *old = &c->solutions->prompts[first + i % (end - first)];
+        bool fits = false;
+        status = choose(c, old->task, old->task_id, old->origin, &fits, error);
+    }
+    c->solutions->n_dropped[c->kind] = c->n_missing;
     return status;
 }
 
 /* batch_size tasks of a kind to learn from: valid ones of this step first unless the config mixes
- * otherwise, the rest from the store. */
+ * otherwise, the rest from the store. A store with fewer tasks than that gives each of them more
+ * than once. Only tasks whose prompts are short enough count. */
 static azr_status add_training(azr_trainer *trainer, int64_t step, azr_kind kind,
                                const azr_proposals *proposals, azr_solutions *solutions,
                                azr_error *error)
 {
-    size_t left = (size_t)trainer->config.batch_size;
-    if (trainer->config.solver_mix == AZR_SOLVER_MIX_NEW)
-        left -= add_new_tasks(trainer, kind, proposals, left, solutions);
-    const azr_stored_task *drawn = solutions->drawn + solutions->n_drawn;
-    size_t before = solutions->n_drawn;
-    azr_status status = draw_tasks(trainer, step, kind, left, solutions, error);
-    size_t n_drawn = solutions->n_drawn - before;
-    /* A store with fewer tasks than that gives each of them more than once. */
-    for (size_t i = 0; status == AZR_OK && n_drawn > 0 && i < left; i++)
-        add_prompt(solutions, &drawn[i % n_drawn].task, drawn[i % n_drawn].id, NULL,
-                   (size_t)trainer->config.solver_samples);
-    return status;
-}
-
-static azr_status write_prompts(azr_trainer *trainer, azr_solutions *solutions, azr_error *error)
-{
+    choice c = {.trainer = trainer,
+                .solutions = solutions,
+                .step = step,
+                .kind = kind,
+                .n_missing = (size_t)trainer->config.batch_size,
+                .first = solutions->n_prompts};
     azr_status status = AZR_OK;
-    for (size_t i = 0; status == AZR_OK && i < solutions->n_prompts; i++) {
-        azr_solver_prompt *prompt = &solutions->prompts[i];
-        azr_strbuf text = {0};
-        azr_template_solve(trainer->template, prompt->task, trainer->config.exec_cpu_ms, &text);
-        prompt->text = azr_strbuf_steal(&text);
-        status =
-            azr_train__encode(trainer, prompt->text, &prompt->tokens, &prompt->n_tokens, error);
-        prompt->fits = (int64_t)prompt->n_tokens <= trainer->config.max_prompt_tokens;
-        if (prompt->fits)
-            solutions->n_tries += prompt->n_samples;
-    }
-    return status;
+    if (trainer->config.solver_mix == AZR_SOLVER_MIX_NEW)
+        status = choose_new(&c, proposals, error);
+    c.first_drawn = solutions->n_prompts;
+    if (status == AZR_OK && c.n_missing > 0)
+        status = choose_stored(&c, error);
+    return status == AZR_OK ? choose_again(&c, error) : status;
 }
 
 /* --- completions ------------------------------------------------------------------------------ */
@@ -137,8 +229,7 @@ static azr_status write_prompts(azr_trainer *trainer, azr_solutions *solutions, 
 typedef struct solve_context {
     azr_trainer *trainer;
     azr_solutions *solutions;
-    const size_t *prompt_of; /* of each request */
-    const size_t *first_try; /* of each request */
+    const size_t *first_try; /* of each prompt */
     azr_status status;
     azr_error *error;
 } solve_context;
@@ -147,7 +238,7 @@ static void on_finish(void *context, const azr_sample *sample)
 {
     solve_context *c = context;
     azr_attempt_try *try = &c->solutions->tries[c->first_try[sample->request] + sample->index];
-    try->prompt = c->prompt_of[sample->request];
+    try->prompt = sample->request;
     try->sample = sample;
     const azr_task *task = c->solutions->prompts[try->prompt].task;
     azr_template_parse_answer(c->trainer->template, task, sample->text, sample->text_size,
@@ -193,30 +284,25 @@ static azr_rollout_request request_of(const azr_trainer *trainer, int64_t step,
 static azr_status sample_answers(azr_trainer *trainer, int64_t step, azr_solutions *solutions,
                                  azr_error *error)
 {
-    size_t n = solutions->n_prompts, n_requests = 0, n_tries = 0;
+    size_t n = solutions->n_prompts, n_tries = 0;
     azr_rollout_request *requests = azr_alloc(n, sizeof *requests);
-    size_t *prompt_of = azr_alloc(n, sizeof *prompt_of);
     size_t *first_try = azr_alloc(n, sizeof *first_try);
     for (size_t i = 0; i < n; i++) {
-        if (!solutions->prompts[i].fits)
-            continue;
-        prompt_of[n_requests] = i;
-        first_try[n_requests] = n_tries;
-        requests[n_requests++] = request_of(trainer, step, &solutions->prompts[i], n_tries);
+        first_try[i] = n_tries;
+        requests[i] = request_of(trainer, step, &solutions->prompts[i], n_tries);
         n_tries += solutions->prompts[i].n_samples;
     }
     solutions->tries = azr_alloc(n_tries, sizeof *solutions->tries);
-    solve_context context = {trainer, solutions, prompt_of, first_try, AZR_OK, error};
+    solve_context context = {trainer, solutions, first_try, AZR_OK, error};
     const azr_rollout_options options = {.streams = trainer->config.streams,
                                          .kv_tokens = trainer->config.kv_tokens,
                                          .on_finish = on_finish,
                                          .context = &context,
                                          .progress = &trainer->progress,
                                          .label = "solve"};
-    azr_status status = azr_rollout_run(trainer->model, trainer->tokenizer, requests, n_requests,
-                                        &options, &solutions->rollout, error);
+    azr_status status = azr_rollout_run(trainer->model, trainer->tokenizer, requests, n, &options,
+                                        &solutions->rollout, error);
     azr_free(first_try);
-    azr_free(prompt_of);
     azr_free(requests);
     trainer->n_tokens +=
         solutions->rollout.n_computed_prompt_tokens + solutions->rollout.n_response_tokens;
@@ -262,18 +348,17 @@ azr_status azr_train__solve(azr_trainer *trainer, int64_t step, azr_proposals *p
     *out_solutions = (azr_solutions){0};
     out_solutions->prompts =
         azr_alloc(proposals->n_tries + n_batch, sizeof *out_solutions->prompts);
-    out_solutions->drawn = azr_alloc(n_batch, sizeof *out_solutions->drawn);
-    add_estimates(trainer, proposals, out_solutions);
-    azr_status status = AZR_OK;
+    out_solutions->drawn = azr_alloc(n_batch + 1, sizeof *out_solutions->drawn);
+    azr_status status = add_estimates(trainer, proposals, out_solutions, error);
     for (int kind = 0; status == AZR_OK && kind < AZR_N_KINDS; kind++)
         if (trainer->kinds[kind])
             status = add_training(trainer, step, (azr_kind)kind, proposals, out_solutions, error);
     if (status == AZR_OK)
-        status = write_prompts(trainer, out_solutions, error);
-    if (status == AZR_OK)
         status = sample_answers(trainer, step, out_solutions, error);
+    double started = azr_clock_seconds();
     if (status == AZR_OK)
         status = judge_answers(trainer, out_solutions, error);
+    trainer->verify_seconds += azr_clock_seconds() - started;
     if (status != AZR_OK)
         azr_solutions_deinit(out_solutions);
     return status;

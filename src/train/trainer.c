@@ -192,23 +192,31 @@ const char *azr_trainer_directory(const azr_trainer *trainer)
 
 /* --- a step ----------------------------------------------------------------------------------- */
 
-static void reward_proposals(const azr_trainer *trainer, azr_proposals *proposals)
+/* A task that no solver's prompt has room for was solved by nobody, whatever the form of
+ * learnability makes of that. */
+static double value_of_task(const azr_config *config, const azr_proposal_try *try)
 {
-    const azr_config *config = &trainer->config;
     const azr_proposer_rules rules = {.learnability = (azr_learnability)config->learnability,
                                       .zero_reward = config->propose_zero_reward,
                                       .combine = (azr_combine)config->intrinsic_combine};
+    bool valid = try->verdict == AZR_VERDICT_VALID;
+    if (valid && try->n_attempts == 0)
+        return try->refusal != AZR_REFUSAL_NONE ? config->refused_reward
+                                                : config->propose_zero_reward;
+    double rate = try->n_attempts > 0 ? try->success / (double)try->n_attempts : 0.0;
+    double terms[AZR_N_INTRINSIC];
+    size_t n_terms = azr_train__terms(config, try, terms);
+    return azr_reward_proposer(&rules, valid, rate, terms, n_terms);
+}
+
+static void reward_proposals(const azr_trainer *trainer, azr_proposals *proposals)
+{
+    const azr_config *config = &trainer->config;
     for (size_t i = 0; i < proposals->n_tries; i++) {
         azr_proposal_try *try = &proposals->tries[i];
         azr_train__judge_success(config, try);
-        double rate = try->n_attempts > 0 ? try->success / (double)try->n_attempts : 0.0;
-        double terms[AZR_N_INTRINSIC];
-        size_t n_terms = azr_train__terms(config, try, terms);
-        bool valid = try->verdict == AZR_VERDICT_VALID;
-        bool refused = try->refusal != AZR_REFUSAL_NONE && try->n_attempts == 0;
         try->reward =
-            (refused ? config->refused_reward
-                     : azr_reward_proposer(&rules, valid, rate, terms, n_terms)) -
+            value_of_task(config, try) -
             azr_train__length_cost(config, try->sample->n_tokens, config->max_response_tokens);
     }
 }

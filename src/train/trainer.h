@@ -55,6 +55,7 @@ struct azr_trainer {
     char *metrics_path;
     int64_t n_tokens;                    /* through the model in this step, for tokens/s */
     int64_t n_runs[AZR_N_EXEC_STATUSES]; /* of programs in this step, by how they ended */
+    double verify_seconds; /* of this step in which nothing was done but wait for verdicts */
 };
 
 /* Counts a reply's runs in n_runs. */
@@ -92,6 +93,7 @@ typedef struct azr_proposer_prompt {
     char *text;
     int32_t *tokens;
     size_t n_tokens, n_samples;
+    uint32_t sequence; /* of the random numbers that it was drawn with */
 } azr_proposer_prompt;
 
 /* What a proposal is worth beside its difficulty. The first four are of deduction and abduction,
@@ -118,6 +120,7 @@ typedef struct azr_proposal_try {
     azr_task task;             /* when VALID */
     int64_t cpu_us;            /* of the runs that made it a task */
     azr_refusal refusal;       /* why a valid task is not stored */
+    bool has_room;             /* of an admitted task: a solver's prompt of it is not too long */
     azr_commonness commonness; /* of a valid task that the gate looked at */
     size_t n_attempts, n_correct;
     double success;                    /* sum over the attempts, each 0 to 1 */
@@ -139,9 +142,12 @@ typedef struct azr_proposals {
     size_t n_prompts;
     azr_proposal_try *tries;
     size_t n_tries;
+    size_t n_dropped[AZR_N_KINDS]; /* prompts that could not be made short enough */
     azr_rollout rollout;
 } azr_proposals;
 
+/* From which stored tasks a proposer's references, programs and given functions are drawn. */
+azr_draw_from azr_train__reference_draw(const azr_config *config, int64_t step);
 /* Draws references, samples, validates in the sandbox. AZR_ERROR_INTERNAL when the sandbox fails.
  */
 azr_status azr_train__propose(azr_trainer *trainer, const azr_propose_plan *plan,
@@ -185,7 +191,6 @@ typedef struct azr_solver_prompt {
     char *text;
     int32_t *tokens;
     size_t n_tokens, n_samples;
-    bool fits; /* not longer than max_prompt_tokens */
 } azr_solver_prompt;
 
 typedef struct azr_attempt_try {
@@ -206,9 +211,12 @@ typedef struct azr_solutions {
     size_t n_tries;
     azr_stored_task *drawn; /* tasks from the store */
     size_t n_drawn;
+    size_t n_dropped[AZR_N_KINDS]; /* prompts missing from batch_size: no task is short enough */
     azr_rollout rollout;
 } azr_solutions;
 
+/* The first of the steps whose prompts are drawn from one state of the store; of a seed's: 0. */
+int64_t azr_train__prepared_at(const azr_config *config, int64_t step);
 /* Solves this step's valid tasks estimate_samples times each and sets their n_attempts and
  * n_correct; solves batch_size tasks of each kind solver_samples times for training: this step's
  * first (with reuse_estimates their estimates are those answers), the rest drawn from the store. */
@@ -264,12 +272,17 @@ azr_status azr_train__learn(azr_trainer *trainer, int64_t step, azr_episode *epi
 
 /* --- seeding ---------------------------------------------------------------------------------- */
 
+/* The first sequence number of a rollout's random numbers: of that round (triplets, errors), or
+ * after that many tries (induction). None comes up twice, within the ranges of the options. */
+uint32_t azr_train__seed_sequence(azr_kind kind, int64_t round, int64_t n_tried);
 /* Fills an empty store: identity tasks, then config.tasks or proposals of the untrained model. */
 azr_status azr_train__seed(azr_trainer *trainer, azr_error *error);
 /* Reads config.tasks (JSONL, the folder of a run, or its run.db) and checks every task in the
  * sandbox; rows that do not hold are named and left out. Errors name file and line: what is no task
  * at all, rows of evaluation sets, questions of eval_sets, a file without one good row. */
 azr_status azr_train__load_start_tasks(azr_trainer *trainer, azr_error *error);
+/* Refuses to go on with a run that started from what it is now to be evaluated on. */
+azr_status azr_train__check_stored_start(azr_trainer *trainer, azr_error *error);
 /* Stores them, and reads them before if that was not done. */
 azr_status azr_train__add_start_tasks(azr_trainer *trainer, azr_error *error);
 
@@ -281,8 +294,6 @@ azr_status azr_train__store_proposals(azr_trainer *trainer, int64_t step, const 
 azr_status azr_train__store_solutions(azr_trainer *trainer, int64_t step,
                                       const azr_solutions *solutions, azr_error *error);
 
-/* Refuses to go on with a run that started from what it is now to be evaluated on. */
-azr_status azr_train__check_stored_start(azr_trainer *trainer, azr_error *error);
 /* Text to tokens, special tokens as plain text; the model's own first token where it has one. */
 azr_status azr_train__encode(azr_trainer *trainer, const char *text, int32_t **out_tokens,
                              size_t *out_n, azr_error *error);

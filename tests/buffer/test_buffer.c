@@ -15,6 +15,7 @@
 
 #include <cmocka.h>
 
+static const azr_draw_from evenly = {.weight = AZR_DRAW_EQUAL};
 static azr_error error;
 
 static azr_buffer *open_memory(void)
@@ -119,8 +120,7 @@ static void test_odd_texts(void **state)
     assert_int_equal(azr_buffer_add_task(buffer, &stored, 0, &error), AZR_OK);
     azr_rng_key key = {.seed = 1};
     bool found = false;
-    assert_int_equal(azr_buffer_draw_program(buffer, AZR_DRAW_EQUAL, &key, &back, &found, &error),
-                     AZR_OK);
+    assert_int_equal(azr_buffer_draw_program(buffer, &evenly, &key, &back, &found, &error), AZR_OK);
     assert_true(found);
     assert_string_equal(back.task.inputs[0], odd);
     assert_null(back.task.message);
@@ -195,16 +195,15 @@ static void test_programs(void **state)
     azr_stored_task task;
     bool found = true;
     add(buffer, AZR_KIND_INDUCTION, 0, 1, 0);
-    assert_int_equal(azr_buffer_draw_program(buffer, AZR_DRAW_EQUAL, &key, &task, &found, &error),
-                     AZR_OK);
+    assert_int_equal(azr_buffer_draw_program(buffer, &evenly, &key, &task, &found, &error), AZR_OK);
     assert_false(found);
     add(buffer, AZR_KIND_DEDUCTION, 0, 2, 0);
     add(buffer, AZR_KIND_ABDUCTION, 0, 3, 0);
     add(buffer, AZR_KIND_ABDUCTION, 0, 4, 0);
     int seen[5] = {0};
     for (key.sequence = 0; key.sequence < 300; key.sequence++) {
-        assert_int_equal(
-            azr_buffer_draw_program(buffer, AZR_DRAW_EQUAL, &key, &task, &found, &error), AZR_OK);
+        assert_int_equal(azr_buffer_draw_program(buffer, &evenly, &key, &task, &found, &error),
+                         AZR_OK);
         assert_true(found);
         seen[task.id]++;
         azr_stored_task_deinit(&task);
@@ -230,13 +229,35 @@ static void test_programs_are_counted_once(void **state)
     for (key.sequence = 0; key.sequence < 300; key.sequence++) {
         azr_stored_task task;
         bool found = false;
-        assert_int_equal(
-            azr_buffer_draw_program(buffer, AZR_DRAW_EQUAL, &key, &task, &found, &error), AZR_OK);
+        assert_int_equal(azr_buffer_draw_program(buffer, &evenly, &key, &task, &found, &error),
+                         AZR_OK);
         assert_true(found);
         n_first += task.id == 1;
         azr_stored_task_deinit(&task);
     }
     assert_in_range(n_first, 110, 190); /* mean 150, standard deviation 8.7 */
+    /* A program of before that came up again later still counts as of before. */
+    add(buffer, AZR_KIND_DEDUCTION, 5, 2, 0);
+    add(buffer, AZR_KIND_DEDUCTION, 5, 3, 0);
+    const azr_draw_from before = {.before_step = 5};
+    n_first = 0;
+    for (key.sequence = 0; key.sequence < 100; key.sequence++) {
+        azr_stored_task task;
+        bool found = false;
+        assert_int_equal(azr_buffer_draw_program(buffer, &before, &key, &task, &found, &error),
+                         AZR_OK);
+        assert_true(found && task.id <= 17);
+        n_first += task.id == 1;
+        azr_stored_task_deinit(&task);
+    }
+    assert_in_range(n_first, 30, 70);
+    azr_stored_task parts[4];
+    size_t n_parts = 0;
+    assert_int_equal(azr_buffer_draw_parts(buffer, &before, &key, 4, parts, &n_parts, &error),
+                     AZR_OK);
+    assert_int_equal(n_parts, 2);
+    for (size_t i = 0; i < n_parts; i++)
+        azr_stored_task_deinit(&parts[i]);
     azr_buffer_close(buffer);
 }
 
@@ -288,6 +309,11 @@ static void test_weighted_draws(void **state)
     count_draws(buffer, &last, 2, 200, recent);
     assert_int_equal(recent[1] + recent[2], 0);
     assert_in_range(recent[3], 60, 140);
+    size_t early[5] = {0};
+    const azr_draw_from before = {.first_step = 1, .before_step = 3};
+    count_draws(buffer, &before, 2, 200, early);
+    assert_int_equal(early[1] + early[4], 0);
+    assert_in_range(early[2], 60, 140);
     const azr_draw_from none = {.first_step = 4};
     azr_rng_key key = {.seed = 3};
     size_t n_drawn = 9;
@@ -587,7 +613,7 @@ static void test_parts(void **state)
     for (key.sequence = 0; key.sequence < 100; key.sequence++) {
         azr_stored_task drawn[4];
         size_t n = 9;
-        assert_int_equal(azr_buffer_draw_parts(buffer, AZR_DRAW_EQUAL, &key, 4, drawn, &n, &error),
+        assert_int_equal(azr_buffer_draw_parts(buffer, &evenly, &key, 4, drawn, &n, &error),
                          AZR_OK);
         assert_int_equal(n, 2);
         assert_int_equal(drawn[0].id + drawn[1].id, 2 + 5);

@@ -119,9 +119,9 @@ static void test_bad_files(void **state)
     assert_refused(f, "lerning_rate: 1\n",
                    ":1: unknown key 'lerning_rate': did you mean 'learning_rate'?");
     assert_refused(f, "seed: 1\n\nbatch_size: 0\n",
-                   ":3: batch_size must be from 1 to 65536 prompts, not 0");
+                   ":3: batch_size must be from 1 to 32768 prompts, not 0");
     assert_refused(f, "batch_size: 99999999999999999999\n",
-                   ":1: batch_size must be from 1 to 65536 prompts, not 99999999999999999999");
+                   ":1: batch_size must be from 1 to 32768 prompts, not 99999999999999999999");
     assert_refused(f, "top_p: 1.5\n", ":1: top_p must be from 0.01 to 1, not 1.5");
     assert_refused(f, "top_p: nan\n", ":1: top_p must be a number, not 'nan'");
     assert_refused(f, "grad_clip: .inf\n", ":1: grad_clip must be a number, not '.inf'");

@@ -4,6 +4,9 @@
 
 #include "train/trainer.h"
 
+#include "base/files.h"
+#include "base/memory.h"
+
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -168,6 +171,69 @@ static void test_sandbox_limits(void **state)
     tiny_run_refused(&tiny, "magic", false, engine, "exec_engine");
 }
 
+static double n_solved(const char *run, const char *condition)
+{
+    char sql[400];
+    snprintf(sql, sizeof sql,
+             "SELECT count(DISTINCT t.id) FROM attempts a JOIN tasks t ON t.id = a.task_id WHERE "
+             "a.purpose = 'solve' AND a.kind = 'deduction' AND %s",
+             condition);
+    return tiny_run_query(&tiny, run, sql);
+}
+
+static double shown_in(const char *run, int step)
+{
+    char sql[200];
+    snprintf(sql, sizeof sql,
+             "SELECT sum(length(prompt) * (id %% 97 + 1)) FROM attempts WHERE step = %d AND "
+             "purpose = 'propose'",
+             step);
+    return tiny_run_query(&tiny, run, sql);
+}
+
+/* Two steps prepared together know nothing of each other's tasks, as reference, program or task to
+ * solve; the newest tasks are shared out among them. The third step knows both's. */
+static void test_prepare_every(void **state)
+{
+    (void)state;
+    azr_strbuf rows = {0};
+    for (int i = 0; i < 24; i++)
+        azr_strbuf_printf(&rows,
+                          "{\"program\": \"def f(a):\\n    return a - %d\\n\", \"input\": \"0\", "
+                          "\"output\": \"%d\"}\n",
+                          i, -i);
+    char *path = tiny_run_path(&tiny, "tasks.jsonl"), start[160];
+    assert_int_equal(azr_file_write(path, rows.data, rows.size, NULL), AZR_OK);
+    snprintf(start, sizeof start, "tasks=%s", path);
+    azr_free(path);
+    azr_strbuf_deinit(&rows);
+    const char *const apart[] = {start, "batch_size=8", "solver_mix=max_new", "total_steps=3",
+                                 NULL};
+    const char *const together[] = {start,           "batch_size=8",    "solver_mix=max_new",
+                                    "total_steps=3", "prepare_every=2", NULL};
+    const char *const two[] = {start,           "batch_size=8",    "solver_mix=max_new",
+                               "total_steps=2", "prepare_every=2", NULL};
+    const char *const by_step[] = {start,           "batch_size=8",    "solver_mix=step",
+                                   "total_steps=2", "prepare_every=2", NULL};
+    tiny_run_train(&tiny, "apart", false, apart);
+    tiny_run_train(&tiny, "together", false, together);
+    assert_true(shown_in("apart", 1) == shown_in("together", 1));
+    assert_true(shown_in("apart", 2) != shown_in("together", 2));
+    assert_true(n_solved("apart", "a.step = 2 AND t.step = 1") > 0.0);
+    assert_true(n_solved("together", "a.step = 2 AND t.step = 1") == 0.0);
+    assert_true(n_solved("together", "a.step = 3 AND t.step IN (1, 2)") > 0.0);
+    /* Seeds are the newest tasks of both steps: none comes up in both. */
+    assert_true(n_solved("together", "a.step = 1") + n_solved("together", "a.step = 2") ==
+                n_solved("together", "a.step IN (1, 2)"));
+    tiny_run_train(&tiny, "stopped", false, two);
+    tiny_run_train(&tiny, "stopped", true, together);
+    tiny_run_equal(&tiny, "stopped", "together", 3);
+    /* By step seeds have no chance, and there is nothing else before step 3: all alike then. */
+    tiny_run_train(&tiny, "by-step", false, by_step);
+    assert_true(n_solved("by-step", "t.step > 0") == 0.0);
+    assert_true(n_solved("by-step", "t.step = 0") > 0.0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -176,6 +242,7 @@ int main(void)
         cmocka_unit_test(test_entropy_coef_max),
         cmocka_unit_test(test_induction_inputs),
         cmocka_unit_test(test_sandbox_limits),
+        cmocka_unit_test(test_prepare_every),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -26,6 +26,7 @@
 #include <cmocka.h>
 #include <sqlite3.h>
 
+static const azr_draw_from evenly = {.weight = AZR_DRAW_EQUAL};
 static tiny_run tiny;
 static azr_executor *executor;
 static const azr_template *transcript;
@@ -606,8 +607,8 @@ static void test_programs_count_once(void **state)
     for (key.sequence = 0; key.sequence < 100; key.sequence++) {
         azr_stored_task task;
         bool found = false;
-        assert_int_equal(
-            azr_buffer_draw_program(buffer, AZR_DRAW_EQUAL, &key, &task, &found, &error), AZR_OK);
+        assert_int_equal(azr_buffer_draw_program(buffer, &evenly, &key, &task, &found, &error),
+                         AZR_OK);
         n_first += task.id == 1;
         azr_stored_task_deinit(&task);
     }

@@ -112,6 +112,7 @@ static azr_status probe_end(azr_trainer *trainer, const probe *p, azr_refusal *o
     azr_status status = AZR_OK;
     if (p->n_inputs > 0)
         status = azr_executor_wait(trainer->executor, p->ticket, &reply, error);
+    azr_train__count_runs(trainer, &reply);
     interest found;
     interest_begin(&found, p->arguments, p->output);
     for (size_t i = 0; i < reply.n_runs && i < p->n_inputs; i++)
@@ -133,6 +134,7 @@ static azr_status probe_error_end(azr_trainer *trainer, const azr_task *task, co
     azr_status status = AZR_OK;
     if (p->n_inputs > 0)
         status = azr_executor_wait(trainer->executor, p->ticket, &reply, error);
+    azr_train__count_runs(trainer, &reply);
     size_t n_runs = 0, n_same = 0;
     const char *value = NULL;
     for (size_t i = 0; i < reply.n_runs && i < p->n_inputs; i++) {

@@ -316,5 +316,8 @@ void azr_report_advantages(azr_metrics *metrics, const azr_episode *episodes, si
         }
     azr_metrics_add(metrics, n_groups > 0.0 ? n_silent / n_groups : 0.0, "groups_without_signal");
     azr_metrics_add(metrics, (double)n, "actor/sequences");
+    /* Over processes; there is one. */
     azr_metrics_add(metrics, n_all_tokens, "global_seqlen/mean");
+    azr_metrics_add(metrics, n_all_tokens, "global_seqlen/min");
+    azr_metrics_add(metrics, n_all_tokens, "global_seqlen/max");
 }

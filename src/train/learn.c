@@ -107,11 +107,23 @@ typedef struct update {
     azr_trainer *trainer;
     int64_t step, n_updates; /* made in this step so far */
     azr_policy_loss loss;
-    azr_policy_stats stats; /* summed over updates; mismatch: of the first */
-    double norm;            /* summed over updates */
+    azr_policy_stats stats;              /* summed over updates; mismatch: of the first */
+    double n_compared, off, off_squared; /* tokens of the first; how far training is off, summed */
+    double norm;                         /* summed over updates */
     double rate;
     double next_line; /* when to say how far it is */
 } update;
+
+/* How far a token's probability in training is from that of the rollout: mean and spread. */
+static void add_differences(update *u, const float *logprobs, const float *old_logprobs, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        double off = fabs(exp((double)logprobs[i]) - exp((double)old_logprobs[i]));
+        u->off += off;
+        u->off_squared += off * off;
+    }
+    u->n_compared += (double)n;
+}
 
 /* What one row's tokens weigh in the loss of an update. */
 static double row_weight(const azr_config *config, const azr_row *row, size_t n_rows,
@@ -171,6 +183,8 @@ static azr_status learn_rows(update *u, const azr_row *rows, size_t n, const dou
         azr_policy_loss_backward(&u->loss, &tokens, m.dlogprobs, m.dentropies, &u->stats);
         if (u->n_updates > 0)
             u->stats.mismatch = mismatch;
+        else
+            add_differences(u, m.logprobs, arrays.old_logprobs, tokens.n);
         status = azr_model_backward(trainer->model, &m.batch, m.dlogprobs, m.dentropies, error);
     }
     azr_free(arrays.old_logprobs);
@@ -291,22 +305,30 @@ static azr_status run_epoch(update *u, int64_t epoch, azr_episode *episodes, siz
 
 /* --- the step --------------------------------------------------------------------------------- */
 
-static void add_update_metrics(const update *u, double n_tokens, double entropy_coef)
+/* The entropy is that of the tokens as they were sampled: a mean over tokens, whatever mean the
+ * loss takes. */
+static void add_update_metrics(const update *u, double n_tokens, double entropy,
+                               double entropy_coef)
 {
     azr_metrics *metrics = &u->trainer->metrics;
     double n = u->n_updates > 0 ? (double)u->n_updates : 1.0;
+    double n_compared = u->n_compared > 0.0 ? u->n_compared : 1.0, mean = u->off / n_compared;
+    double variance = u->off_squared / n_compared - mean * mean;
     azr_metrics_add(metrics, u->stats.loss / n, "actor/loss");
     azr_metrics_add(metrics, u->stats.pg_loss / n, "actor/pg_loss");
     azr_metrics_add(metrics, u->stats.ratio_clipped / n, "actor/pg_clipfrac");
     azr_metrics_add(metrics, u->stats.dual_clipped / n, "actor/pg_clipfrac_lower");
     azr_metrics_add(metrics, u->stats.old_kl / n, "actor/ppo_kl");
-    azr_metrics_add(metrics, u->stats.entropy / n, "actor/entropy");
+    azr_metrics_add(metrics, n_tokens > 0.0 ? entropy / n_tokens : 0.0, "actor/entropy");
     azr_metrics_add(metrics, entropy_coef, "actor/entropy_coef");
     azr_metrics_add(metrics, u->norm / n, "actor/grad_norm");
     azr_metrics_add(metrics, u->rate, "actor/lr");
     azr_metrics_add(metrics, (double)u->n_updates, "actor/updates");
     azr_metrics_add(metrics, u->stats.mismatch, "actor/mismatch");
     azr_metrics_add(metrics, u->stats.mismatch, "training/rollout_probs_diff_max");
+    azr_metrics_add(metrics, mean, "training/rollout_probs_diff_mean");
+    azr_metrics_add(metrics, variance > 0.0 ? sqrt(variance) : 0.0,
+                    "training/rollout_probs_diff_std");
     azr_metrics_add(metrics, n_tokens, "actor/response_tokens");
 }
 
@@ -394,7 +416,7 @@ azr_status azr_train__learn(azr_trainer *trainer, int64_t step, azr_episode *epi
     episodes_end(episodes, n);
     if (status != AZR_OK)
         return status;
-    add_update_metrics(&u, n_tokens, state.entropy_coef);
+    add_update_metrics(&u, n_tokens, entropy, state.entropy_coef);
     if (n_tokens > 0.0)
         state.entropy_coef =
             azr_train__steer_entropy(config, state.entropy_coef, entropy / n_tokens);

@@ -289,10 +289,10 @@ typedef struct phase_start {
     int64_t n_tokens;
 } phase_start;
 
-/* Says what the phase took, and begins the next. */
-static void end_phase(azr_trainer *trainer, phase_start *start, const char *phase)
+/* Says what the phase took but for `other` seconds, and begins the next. */
+static void end_phase(azr_trainer *trainer, phase_start *start, const char *phase, double other)
 {
-    double seconds = azr_clock_seconds() - start->seconds;
+    double seconds = azr_clock_seconds() - start->seconds - other;
     int64_t n_tokens = trainer->n_tokens - start->n_tokens;
     azr_metrics_add(&trainer->metrics, seconds, "timing_s/%s", phase);
     if (n_tokens > 0) {
@@ -314,19 +314,21 @@ static azr_status run_step(azr_trainer *trainer, int64_t step, azr_error *error)
                                      : 0;
     azr_metrics_reset(&trainer->metrics);
     trainer->n_tokens = 0;
+    trainer->verify_seconds = 0.0;
     memset(trainer->n_runs, 0, sizeof trainer->n_runs);
     double started = azr_clock_seconds();
     phase_start phase = {.seconds = started};
     azr_status status = azr_train__count_answers(trainer, error);
     if (status == AZR_OK)
         status = azr_train__propose(trainer, &plan, &proposals, error);
-    end_phase(trainer, &phase, "propose");
+    double verify_seconds = trainer->verify_seconds;
+    end_phase(trainer, &phase, "propose", verify_seconds);
     if (status == AZR_OK)
         status = azr_train__solve(trainer, step, &proposals, &solutions, error);
-    end_phase(trainer, &phase, "solve");
+    end_phase(trainer, &phase, "solve", trainer->verify_seconds - verify_seconds);
     if (status == AZR_OK)
         status = azr_train__measure(trainer, &proposals, error);
-    end_phase(trainer, &phase, "reward_fn");
+    end_phase(trainer, &phase, "reward_fn", -trainer->verify_seconds);
     if (status == AZR_OK) {
         size_t n = 0;
         reward_proposals(trainer, &proposals);
@@ -334,7 +336,7 @@ static azr_status run_step(azr_trainer *trainer, int64_t step, azr_error *error)
         status = azr_train__learn(trainer, step, episodes, n, error);
         azr_free(episodes);
     }
-    end_phase(trainer, &phase, "update_actor");
+    end_phase(trainer, &phase, "update_actor", 0.0);
     if (status == AZR_OK)
         status = store_step(trainer, step, &proposals, &solutions, started, error);
     azr_proposals_deinit(&proposals);
@@ -370,12 +372,15 @@ static azr_status keep_checkpoint(azr_trainer *trainer, azr_error *error)
                                      trainer->tokenizer, &trainer->optimizer, error);
     if (status == AZR_OK)
         status = drop_old(trainer, error);
-    if (status == AZR_OK) {
-        trainer->last_kept = trainer->step;
-        azr_progress_printf(&trainer->progress, "checkpoint of step %" PRId64 " written in %.1f s",
-                            trainer->step, azr_clock_seconds() - started);
-    }
-    return status;
+    if (status != AZR_OK)
+        return status;
+    double seconds = azr_clock_seconds() - started;
+    trainer->last_kept = trainer->step;
+    azr_progress_printf(&trainer->progress, "checkpoint of step %" PRId64 " written in %.1f s",
+                        trainer->step, seconds);
+    azr_metrics_reset(&trainer->metrics);
+    azr_metrics_add(&trainer->metrics, seconds, "timing_s/save_checkpoint");
+    return azr_metrics_append(&trainer->metrics, trainer->metrics_path, trainer->step, error);
 }
 
 azr_status azr_trainer_run(azr_trainer *trainer, azr_error *error)

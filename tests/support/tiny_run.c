@@ -223,28 +223,38 @@ static void same_file(const tiny_run *tiny, const char *a, const char *b, int64_
     azr_free(texts[1]);
 }
 
-/* metrics.jsonl without what depends on time, as one text. */
+/* The steps of metrics.jsonl, each with all its lines, without what depends on time, as one text.
+ */
 static char *stable_metrics(const tiny_run *tiny, const char *run)
 {
     char name[256];
     snprintf(name, sizeof name, "%s/metrics.jsonl", run);
     char *text = read_text(tiny, name, NULL);
     azr_strbuf kept = {0};
+    json_t *steps = json_object();
     for (char *line = strtok(text, "\n"); line != NULL; line = strtok(NULL, "\n")) {
         json_t *object = json_loads(line, 0, NULL), *value;
         const char *key;
         void *next;
+        char step[32];
         assert_non_null(object);
         json_object_foreach_safe(object, next, key, value)
         {
             if (strncmp(key, "timing_", 7) == 0 || strncmp(key, "tokens_per_s/", 13) == 0)
                 json_object_del(object, key);
         }
-        char *again = json_dumps(object, JSON_SORT_KEYS | JSON_REAL_PRECISION(9));
-        azr_strbuf_printf(&kept, "%s\n", again);
-        free(again);
+        snprintf(step, sizeof step, "%" JSON_INTEGER_FORMAT,
+                 json_integer_value(json_object_get(object, "step")));
+        if (json_object_get(steps, step) != NULL)
+            json_object_update(json_object_get(steps, step), object);
+        else if (json_object_size(object) > 1) /* more than its number */
+            json_object_set(steps, step, object);
         json_decref(object);
     }
+    char *all = json_dumps(steps, JSON_SORT_KEYS | JSON_INDENT(1) | JSON_REAL_PRECISION(9));
+    azr_strbuf_puts(&kept, all);
+    free(all);
+    json_decref(steps);
     azr_free(text);
     return azr_strbuf_steal(&kept);
 }

@@ -2,6 +2,10 @@
  * run.db say. */
 #include "../support/tiny_run.h"
 
+#include "base/files.h"
+#include "base/memory.h"
+
+#include <jansson.h>
 #include <string.h>
 
 #include <inttypes.h>
@@ -23,7 +27,10 @@ static int set_up(void **state)
     (void)state;
     const char *const plain[] = {"total_steps=2", "batch_size=8", NULL};
     const char *const all[] = {"total_steps=2", "batch_size=8", "intrinsic_metrics=true", NULL};
-    tiny_run_create(&tiny);
+    /* A right and a wrong answer of an induction solver that look back on themselves. */
+    static const char *const reflecting[] = {"a):\\n    return a # wait\\n\\n\\n",
+                                             "a):\\n    return 1 # recheck\\n\\n\\n", NULL};
+    tiny_run_create_with(&tiny, reflecting);
     tiny_run_train(&tiny, "plain", false, plain);
     tiny_run_train(&tiny, "all", false, all);
     return 0;
@@ -123,7 +130,10 @@ static void test_names(void **state)
                                         "gen_code_f/prompt_length/max",
                                         "gen_code_f/prompt_length/min",
                                         "gen_code_f/prompt_length/clip_ratio",
+                                        "gen_code_f/dropped_prompts",
+                                        "pred_code_i/dropped_prompts",
                                         "actor/entropy",
+                                        "actor/entropy_coef",
                                         "actor/pg_loss",
                                         "actor/pg_clipfrac",
                                         "actor/ppo_kl",
@@ -131,7 +141,11 @@ static void test_names(void **state)
                                         "actor/lr",
                                         "actor/mismatch",
                                         "training/rollout_probs_diff_max",
+                                        "training/rollout_probs_diff_mean",
+                                        "training/rollout_probs_diff_std",
                                         "global_seqlen/mean",
+                                        "global_seqlen/min",
+                                        "global_seqlen/max",
                                         "types/input_types/distinct_types",
                                         "types/input_types/total_unique_values",
                                         "types/input_types/total_instances",
@@ -171,6 +185,114 @@ static void test_sums(void **state)
                                "SELECT sum(json_array_length(outputs)) FROM tasks WHERE step < 2"));
 }
 
+/* Words that look back: of the answers that have some, how many are right? */
+static void test_reflection(void **state)
+{
+    (void)state;
+    static const char looking[] = "SELECT avg(verdict = 'correct') FROM attempts WHERE step = 2 "
+                                  "AND kind = 'induction' AND purpose = 'solve' AND "
+                                  "(completion LIKE '%wait%' OR completion LIKE '%recheck%')";
+    double want = tiny_run_query(&tiny, "plain", looking);
+    double got = metric("plain", "pred_code_f/response_length/correct_reflect_ratio");
+    assert_false(isnan(want));
+    assert_float_equal(got, want, 1e-12);
+    assert_true(metric("plain", "pred_code_f/response_length/reflect_ratio") > 0.0);
+}
+
+/* The mean over tokens, whatever mean the loss takes. */
+static void test_entropy(void **state)
+{
+    (void)state;
+    static const char *const means[] = {"loss_mean=sequence", "loss_mean=micro_batch"};
+    double want = tiny_run_metric(&tiny, "plain", 1, "actor/entropy");
+    assert_true(want > 0.0);
+    for (size_t i = 0; i < 2; i++) {
+        const char *const sets[] = {"total_steps=1", "batch_size=8", means[i], NULL};
+        tiny_run_train(&tiny, means[i], false, sets);
+        assert_true(tiny_run_metric(&tiny, means[i], 1, "actor/entropy") == want);
+        assert_true(tiny_run_metric(&tiny, means[i], 1, "actor/loss") !=
+                    tiny_run_metric(&tiny, "plain", 1, "actor/loss"));
+    }
+    assert_true(metric("plain", "training/rollout_probs_diff_mean") == 0.0);
+    assert_true(metric("plain", "training/rollout_probs_diff_std") == 0.0);
+    assert_true(metric("plain", "global_seqlen/min") == metric("plain", "global_seqlen/max"));
+}
+
+/* All numbers of a step that metrics.jsonl has, whichever line; json_decref. */
+static json_t *step_of(const char *run, int step)
+{
+    char name[64], *text = NULL;
+    size_t size = 0;
+    snprintf(name, sizeof name, "%s/metrics.jsonl", run);
+    char *path = tiny_run_path(&tiny, name);
+    assert_int_equal(azr_file_read(path, 1 << 20, &text, &size, NULL), AZR_OK);
+    json_t *all = json_object();
+    for (char *line = strtok(text, "\n"); line != NULL; line = strtok(NULL, "\n")) {
+        json_t *object = json_loads(line, 0, NULL);
+        assert_non_null(object);
+        if (json_integer_value(json_object_get(object, "step")) == step)
+            json_object_update(all, object);
+        json_decref(object);
+    }
+    azr_free(text);
+    azr_free(path);
+    return all;
+}
+
+static double number(const json_t *step, const char *prefix, const char *name)
+{
+    char key[96];
+    snprintf(key, sizeof key, "%s/%s", prefix, name);
+    const json_t *value = json_object_get(step, key);
+    return json_is_real(value) ? json_real_value(value) : NAN;
+}
+
+/* Seconds stand in metrics.jsonl alone; the phases make up the step, which evaluations and
+ * checkpoints come after. */
+static void test_seconds(void **state)
+{
+    (void)state;
+    static const char *const phases[] = {"propose", "solve", "reward_fn", "update_actor"};
+    json_t *step = step_of("plain", STEP);
+    double sum = 0.0;
+    for (size_t i = 0; i < 4; i++) {
+        /* Verdicts are waited for. */
+        assert_true(number(step, "timing_s", phases[i]) > 0.0);
+        sum += number(step, "timing_s", phases[i]);
+        bool has_tokens = strcmp(phases[i], "reward_fn") != 0;
+        assert_true(isnan(number(step, "timing_per_token_ms", phases[i])) == !has_tokens);
+    }
+    assert_true(sum <= number(step, "timing_s", "step") + 1e-6);
+    assert_true(number(step, "tokens_per_s", "step") > 0.0);
+    assert_true(number(step, "timing_s", "save_checkpoint") > 0.0);
+    json_decref(step);
+    step = step_of("plain", 1); /* checkpoints are of steps 0 and 2 */
+    assert_true(number(step, "timing_s", "step") > 0.0);
+    assert_true(isnan(number(step, "timing_s", "save_checkpoint")));
+    json_decref(step);
+}
+
+/* Programs that interest tries on other inputs are runs too. A step of deduction runs the proposed
+ * programs and nothing else. */
+static void test_probes_are_counted(void **state)
+{
+    (void)state;
+    static const char ran[] = "SELECT count(*) FROM attempts WHERE step = 1 AND role = 'proposer' "
+                              "AND verdict IN ('valid', 'failed', 'nondeterministic', "
+                              "'not_literal')";
+    static const char runs[] = "SELECT sum(value) FROM metrics WHERE step = 1 AND name LIKE "
+                               "'executor/status/%'";
+    const char *const off[] = {"kinds=deduction", "total_steps=1", "batch_size=8", NULL};
+    const char *const on[] = {"kinds=deduction", "total_steps=1", "batch_size=8", "interest=true",
+                              NULL};
+    tiny_run_train(&tiny, "no-probes", false, off);
+    tiny_run_train(&tiny, "probes", false, on);
+    assert_true(tiny_run_query(&tiny, "no-probes", runs) ==
+                tiny_run_query(&tiny, "no-probes", ran));
+    assert_true(tiny_run_query(&tiny, "probes", ran) > 0.0);
+    assert_true(tiny_run_query(&tiny, "probes", runs) > tiny_run_query(&tiny, "probes", ran));
+}
+
 /* Intrinsic numbers cost time: only when asked for. They change nothing else. */
 static void test_intrinsic(void **state)
 {
@@ -197,9 +319,15 @@ static void test_intrinsic(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_groups),    cmocka_unit_test(test_advantages),
-        cmocka_unit_test(test_names),     cmocka_unit_test(test_sums),
+        cmocka_unit_test(test_groups),
+        cmocka_unit_test(test_advantages),
+        cmocka_unit_test(test_names),
+        cmocka_unit_test(test_sums),
         cmocka_unit_test(test_intrinsic),
+        cmocka_unit_test(test_reflection),
+        cmocka_unit_test(test_entropy),
+        cmocka_unit_test(test_seconds),
+        cmocka_unit_test(test_probes_are_counted),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

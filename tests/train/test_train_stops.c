@@ -36,7 +36,7 @@ static int tear_down(void **state)
     return 0;
 }
 
-/* Waits until the run has written a metrics line, so that it is in the middle of its steps. */
+/* Waits until the run has said numbers of a step, so that it is in the middle of its steps. */
 static void wait_for_first_step(const char *run)
 {
     char name[64];
@@ -48,8 +48,9 @@ static void wait_for_first_step(const char *run)
         azr_error error;
         if (azr_file_read(path, 1 << 20, &text, &size, &error) != AZR_OK)
             size = 0;
+        bool stepped = size > 0 && strstr(text, "\"actor/loss\"") != NULL;
         azr_free(text);
-        if (size > 0)
+        if (stepped)
             break;
         nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
     }

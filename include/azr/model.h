@@ -82,7 +82,8 @@ float *azr_model_gradients(azr_model *model);
 azr_status azr_model_enable_training(azr_model *model, azr_error *error);
 /* true: azr_model_forward keeps only each layer's input, and azr_model_backward makes the rest
  * again, layer by layer, the packed copies of weights included (those that are there go now): a
- * third more work, a fraction of the memory, the same bits. Not between a forward and its backward. At first false. */
+ * third more work, a fraction of the memory, the same bits. Not between a forward and its backward.
+ * At first false. */
 void azr_model_set_recompute(azr_model *model, bool recompute);
 /* model.safetensors (f32) and config.json into an existing folder; transformers loads them. */
 azr_status azr_model_save(const azr_model *model, const char *folder, azr_error *error);

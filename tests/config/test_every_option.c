@@ -58,6 +58,7 @@ static const struct {
     {"reference_sampling", "train/test_switches.c", "test_reference_sampling"},
     {"solver_mix", "train/test_switches.c", "test_solver_mix"},
     {"window", "train/test_switches.c", "test_solver_mix"},
+    {"prepare_every", "train/test_more_switches.c", "test_prepare_every"},
     {"curriculum", "train/test_switches.c", "test_curriculum"},
     {"pretrain_pred_steps", "train/test_switches.c", "test_pretrain_pred_steps"},
     {"estimate_samples", "train/test_switches.c", "test_reuse_estimates"},

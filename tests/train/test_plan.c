@@ -152,10 +152,12 @@ static void test_same_run(void **state)
 
 static int make_model(void **state)
 {
+    if (azr_kernels_init(NULL) != AZR_OK)
+        return -1;
     char *folder = tiny_folder();
     tiny_model_write(folder, 3);
     *state = folder;
-    return azr_kernels_init(NULL) == AZR_OK ? 0 : -1;
+    return 0;
 }
 
 static int remove_model(void **state)

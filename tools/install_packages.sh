@@ -10,7 +10,7 @@ libutf8proc-dev libsqlite3-dev zlib1g-dev libseccomp-dev libpython3-dev libcmock
 python3 python3-pip ca-certificates"
 case "${1:-}" in
 build) ;;
-check) packages="$packages clang clang-format clang-tidy pmccabe" ;;
+check) packages="$packages clang clang-format clang-tidy libomp-dev pmccabe" ;;
 *)
     echo "usage: tools/install_packages.sh build|check" >&2
     exit 1

@@ -7,7 +7,6 @@
 #include "azr/kernels.h"
 
 #include <immintrin.h>
-#include <omp.h>
 
 enum {
     PANEL = 8,    /* columns that lie together */
@@ -140,14 +139,16 @@ static void run_range(const few_rows *f, int64_t first, int64_t end)
 }
 
 void azr_few_rows_f32_run(int64_t n_rows, int64_t n_out, int64_t n_in, const float *x,
-                          const float *packed, float *y)
+                          const float *packed,
+                          float *y) /* NOLINT(readability-non-const-parameter): written through f */
 {
     const few_rows f = {n_rows, n_out, n_in, x, packed, y};
     int64_t n_panels = n_out / PANEL, n_groups = (n_panels + PANELS - 1) / PANELS;
-#pragma omp parallel num_threads(azr_kernels_threads())
-    {
-        int64_t i = omp_get_thread_num(), n = omp_get_num_threads();
-        int64_t first = n_groups * i / n * PANELS, end = n_groups * (i + 1) / n * PANELS;
+    int n_threads = azr_kernels_threads();
+#pragma omp parallel for schedule(static, 1) num_threads(n_threads)
+    for (int i = 0; i < n_threads; i++) {
+        int64_t first = n_groups * i / n_threads * PANELS;
+        int64_t end = n_groups * (i + 1) / n_threads * PANELS;
         run_range(&f, first, end < n_panels ? end : n_panels);
     }
 }

@@ -59,7 +59,7 @@ static int set_up(void **state)
                                 "batch_size=4",
                                 "seed_tasks=16",
                                 "total_steps=2",
-                                real ? "max_response_tokens=96" : "max_response_tokens=12",
+                                real ? "max_response_tokens=256" : "max_response_tokens=12",
                                 real ? "max_answer_tokens=48" : "max_answer_tokens=6",
                                 "micro_batch_tokens=2048",
                                 "exec_require=limits",

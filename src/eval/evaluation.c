@@ -4,6 +4,7 @@
 #include "eval/statistics.h"
 
 #include "base/check.h"
+#include "base/hash.h"
 #include "base/memory.h"
 
 #include <inttypes.h>
@@ -30,15 +31,13 @@ azr_eval_options azr_eval_default_options(void)
 
 static uint64_t hash_text(uint64_t hash, const char *text)
 {
-    for (const char *c = text != NULL ? text : "\1"; *c != '\0'; c++)
-        hash = (hash ^ (unsigned char)*c) * 1099511628211U;
-    return (hash ^ 0xFF) * 1099511628211U;
+    return azr_hash_text(hash, text != NULL ? text : "\1");
 }
 
-/* 64-bit FNV-1a over all that is asked and all that judges. */
+/* Over all that is asked and all that judges. */
 static uint64_t hash_items(const azr_eval *eval)
 {
-    uint64_t hash = 14695981039346656037U;
+    uint64_t hash = AZR_HASH_START;
     for (size_t i = 0; i < eval->n_items; i++) {
         const azr_eval_item *item = &eval->items[i];
         const char *const texts[] = {item->id,   item->question,  item->entry,
@@ -95,9 +94,9 @@ static azr_status keep_settings(azr_eval *eval, const azr_eval_options *options,
     keep_setting(&k, "top_p", "%.9g", (double)eval->top_p);
     keep_setting(&k, "top_k", "%d", (int)eval->top_k);
     keep_setting(&k, "seed", "%" PRIu64, eval->seed);
-    uint64_t stops = 14695981039346656037U;
+    uint64_t stops = AZR_HASH_START;
     for (size_t i = 0; eval->stops[i] != NULL; i++)
-        stops = hash_text(stops, eval->stops[i]);
+        stops = azr_hash_text(stops, eval->stops[i]);
     keep_setting(&k, "stops_hash", "%016" PRIx64, stops);
     return k.status;
 }

@@ -2,6 +2,7 @@
 #include "eval/suite.h"
 
 #include "base/check.h"
+#include "base/hash.h"
 #include "base/memory.h"
 #include "base/nearest.h"
 
@@ -91,10 +92,7 @@ static azr_status check_ids(const char *path, const azr_eval_item *items, size_t
         return azr_error_set(error, AZR_ERROR_MEMORY, "no memory for %zu items of %s", n, path);
     azr_status status = AZR_OK;
     for (size_t i = 0; status == AZR_OK && i < n; i++) {
-        uint64_t hash = 1469598103934665603U;
-        for (const char *c = items[i].id; *c != '\0'; c++)
-            hash = (hash ^ (unsigned char)*c) * 1099511628211U;
-        size_t at = (size_t)hash & (capacity - 1);
+        size_t at = (size_t)azr_hash_text(AZR_HASH_START, items[i].id) & (capacity - 1);
         while (slots[at] != 0 && strcmp(items[slots[at] - 1].id, items[i].id) != 0)
             at = (at + 1) & (capacity - 1);
         if (slots[at] != 0)

@@ -2,18 +2,16 @@
 #include "tokenizer/vocabulary.h"
 
 #include "base/check.h"
+#include "base/hash.h"
 #include "base/memory.h"
 #include "tokenizer/utf8.h"
 
 #include <string.h>
 
-/* FNV-1a, 64 bits, mixed once more because its low bits are weak. */
+/* Mixed once more because its low bits are weak. */
 static uint64_t hash_bytes(const char *bytes, size_t size)
 {
-    uint64_t hash = 0xCBF29CE484222325u;
-    for (size_t i = 0; i < size; i++)
-        hash = (hash ^ (uint8_t)bytes[i]) * 0x100000001B3u;
-    return azr_u64_mix(hash);
+    return azr_u64_mix(azr_hash_bytes(AZR_HASH_START, bytes, size));
 }
 
 azr_status azr_vocabulary_init(azr_vocabulary *vocabulary, size_t n, size_t text_bytes,

@@ -4,6 +4,7 @@
 #include "azr/program.h"
 
 #include "base/files.h"
+#include "base/hash.h"
 #include "base/memory.h"
 
 #include <stdlib.h>
@@ -51,20 +52,13 @@ typedef struct azr_held_out_question {
     size_t file; /* index */
 } question;
 
-static uint64_t hash_text(uint64_t hash, const char *text)
-{
-    for (const char *c = text; *c != '\0'; c++)
-        hash = (hash ^ (unsigned char)*c) * 1099511628211U;
-    return (hash ^ 0xFF) * 1099511628211U;
-}
-
-/* 64-bit FNV-1a of the normalised program, then of arguments in their canonical form; those that
- * are no literals count as they are written. */
+/* Of the normalised program, then of arguments in their canonical form; those that are no literals
+ * count as they are written. */
 static uint64_t hash_program(const char *program)
 {
     azr_strbuf normal = {0}, shape = {0};
     azr_program_normalise(program, &normal, &shape);
-    uint64_t hash = hash_text(14695981039346656037U, azr_strbuf_text(&normal));
+    uint64_t hash = azr_hash_text(AZR_HASH_START, azr_strbuf_text(&normal));
     azr_strbuf_deinit(&normal);
     azr_strbuf_deinit(&shape);
     return hash;
@@ -74,9 +68,9 @@ static uint64_t hash_question(uint64_t program, const char *input)
 {
     azr_literal *literal = NULL;
     if (azr_arguments_parse(input, strlen(input), &literal, NULL) != AZR_OK)
-        return hash_text(program, input);
+        return azr_hash_text(program, input);
     char *canonical = azr_literal_print(literal);
-    uint64_t hash = hash_text(program, canonical);
+    uint64_t hash = azr_hash_text(program, canonical);
     azr_free(canonical);
     azr_literal_destroy(literal);
     return hash;

@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/files.h"
+#include "base/hash.h"
 #include "base/memory.h"
 #include "base/rng.h"
 #include "base/strbuf.h"
@@ -360,20 +361,26 @@ static void test_clock(void **state)
     assert_true(azr_stop_requested());
 }
 
+/* Vectors of RFC 9923. */
+static void test_hash(void **state)
+{
+    (void)state;
+    assert_true(azr_hash_bytes(AZR_HASH_START, "", 0) == UINT64_C(0xcbf29ce484222325));
+    assert_true(azr_hash_bytes(AZR_HASH_START, "a", 1) == UINT64_C(0xaf63dc4c8601ec8c));
+    assert_true(azr_hash_bytes(AZR_HASH_START, "foobar", 6) == UINT64_C(0x85944171f73967e8));
+    assert_true(azr_hash_text(azr_hash_text(AZR_HASH_START, "ab"), "c") !=
+                azr_hash_text(azr_hash_text(AZR_HASH_START, "a"), "bc"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_errors_are_one_line),
-        cmocka_unit_test(test_philox_vectors),
-        cmocka_unit_test(test_uniform),
-        cmocka_unit_test(test_strbuf),
-        cmocka_unit_test(test_memory),
-        cmocka_unit_test(test_arena),
-        cmocka_unit_test(test_files),
-        cmocka_unit_test(test_failed_write),
-        cmocka_unit_test(test_directories),
-        cmocka_unit_test(test_errors),
-        cmocka_unit_test(test_check_aborts),
+        cmocka_unit_test(test_hash),           cmocka_unit_test(test_errors_are_one_line),
+        cmocka_unit_test(test_philox_vectors), cmocka_unit_test(test_uniform),
+        cmocka_unit_test(test_strbuf),         cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_arena),          cmocka_unit_test(test_files),
+        cmocka_unit_test(test_failed_write),   cmocka_unit_test(test_directories),
+        cmocka_unit_test(test_errors),         cmocka_unit_test(test_check_aborts),
         cmocka_unit_test(test_clock),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);

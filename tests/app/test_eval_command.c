@@ -2,7 +2,7 @@
  * written and compared. */
 #include "../support/models.h"
 #include "../support/process.h"
-#include "../support/tiny_run.h"
+#include "../support/tiny_fixture.h"
 
 #include "base/check.h"
 #include "base/files.h"
@@ -20,7 +20,6 @@
 
 #include <cmocka.h>
 
-static tiny_run tiny;
 static char *model, *data;
 
 static int set_up(void **state)

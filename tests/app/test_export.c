@@ -2,7 +2,7 @@
  */
 #include "../support/models.h"
 #include "../support/process.h"
-#include "../support/tiny_run.h"
+#include "../support/tiny_fixture.h"
 
 #include "base/check.h"
 #include "base/files.h"
@@ -16,21 +16,12 @@
 
 #include <cmocka.h>
 
-static tiny_run tiny;
-
 static int set_up(void **state)
 {
     (void)state;
     tiny_run_create(&tiny);
     const char *sets[] = {"total_steps=2", NULL};
     tiny_run_train(&tiny, "run", false, sets);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    tiny_run_remove(&tiny);
     return 0;
 }
 
@@ -131,5 +122,5 @@ int main(void)
         cmocka_unit_test(model_opens),
         cmocka_unit_test(bad_requests),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, set_up, tiny_run_tear_down);
 }

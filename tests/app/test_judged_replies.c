@@ -1,7 +1,7 @@
 /* test_judged_replies.c: propose, solve and eval of a tiny model whose tokens are whole replies:
  * what they say of replies that end in different ways, and by which pairs they judge programs. */
 #include "../support/process.h"
-#include "../support/tiny_run.h"
+#include "../support/tiny_fixture.h"
 
 #include "base/check.h"
 #include "base/files.h"
@@ -21,7 +21,6 @@
 #define TASK "```python\\ndef f(a):\\n    return [a, 5]\\n```\\n```input\\n2\\n```"
 #define ANSWER "```output\\n[2, 5]\\n```"
 
-static tiny_run tiny;
 static char *model, *tasks;
 
 static int set_up(void **state)

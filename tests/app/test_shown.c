@@ -1,7 +1,7 @@
 /* test_shown.c: what azr propose and azr solve print for people: every verdict and its reason in
  * words, coloured on a terminal. On the tiny model that proposes and answers by chance. */
 #include "../support/process.h"
-#include "../support/tiny_run.h"
+#include "../support/tiny_fixture.h"
 
 #include "base/check.h"
 #include "base/files.h"
@@ -21,7 +21,6 @@
 
 #include <cmocka.h>
 
-static tiny_run tiny;
 static char model[128], tasks[128];
 
 static int set_up(void **state)
@@ -36,13 +35,6 @@ static int set_up(void **state)
     snprintf(model, sizeof model, "%s/model", tiny.folder);
     snprintf(tasks, sizeof tasks, "%s/tasks.jsonl", tiny.folder);
     return azr_file_write(tasks, rows, sizeof rows - 1, NULL) == AZR_OK ? 0 : 1;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    tiny_run_remove(&tiny);
-    return 0;
 }
 
 /* All that comes out of a terminal until the other end is closed. */
@@ -154,5 +146,5 @@ int main(void)
         cmocka_unit_test(test_propose),
         cmocka_unit_test(test_solve),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, set_up, tiny_run_tear_down);
 }

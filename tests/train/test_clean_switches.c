@@ -1,6 +1,6 @@
 /* test_clean_switches.c: what a run does to proposed programs; each test fails when its option is
  * ignored. */
-#include "../support/tiny_run.h"
+#include "../support/tiny_fixture.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,8 +9,6 @@
 #include <stdio.h>
 
 #include <cmocka.h>
-
-static tiny_run tiny;
 
 static int set_up(void **state)
 {
@@ -26,13 +24,6 @@ static int set_up(void **state)
         NULL,
     };
     tiny_run_create_with(&tiny, pieces);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    tiny_run_remove(&tiny);
     return 0;
 }
 
@@ -140,5 +131,5 @@ int main(void)
         cmocka_unit_test(test_entry_function), cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_constructors),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, set_up, tiny_run_tear_down);
 }

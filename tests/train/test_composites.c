@@ -1,7 +1,7 @@
 /* test_composites.c: proposers that are given functions to call: when, how many, which, and what
  * becomes of it; each test fails when its option is ignored. */
 #include "../support/process.h"
-#include "../support/tiny_run.h"
+#include "../support/tiny_fixture.h"
 
 #include "train/trainer.h"
 
@@ -19,8 +19,6 @@
 
 #include <cmocka.h>
 
-static tiny_run tiny;
-
 static int set_up(void **state)
 {
     (void)state;
@@ -33,13 +31,6 @@ static int set_up(void **state)
         NULL,
     };
     tiny_run_create_with(&tiny, pieces);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    tiny_run_remove(&tiny);
     return 0;
 }
 
@@ -308,5 +299,5 @@ int main(void)
         cmocka_unit_test(test_own_code), cmocka_unit_test(test_adds_nothing),
         cmocka_unit_test(test_commands), cmocka_unit_test(test_resume),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, set_up, tiny_run_tear_down);
 }

@@ -4,7 +4,7 @@
 #include "azr/rl.h"
 #include "azr/tasks.h"
 
-#include "../support/tiny_run.h"
+#include "../support/tiny_fixture.h"
 
 #include "base/check.h"
 #include "base/memory.h"
@@ -19,7 +19,6 @@
 
 #include <cmocka.h>
 
-static tiny_run tiny;
 static azr_executor *executor;
 static const azr_template *dialogue;
 static azr_error error;

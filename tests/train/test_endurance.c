@@ -6,7 +6,7 @@
  *
  * AZR_ENDURANCE_STEPS: how many steps; 500 take half a minute. */
 #include "../support/models.h"
-#include "../support/tiny_run.h"
+#include "../support/tiny_fixture.h"
 
 #include "azr/executor.h"
 #include "azr/train.h"
@@ -223,7 +223,6 @@ typedef struct sample {
     int64_t rss_kib, database_bytes, n_sqlite, n_runs; /* the last two: in this step */
 } sample;
 
-static tiny_run tiny;
 static char *run_path;
 static sample *samples; /* [0, n_steps] */
 static int n_steps;

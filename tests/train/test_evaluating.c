@@ -4,7 +4,7 @@
 #include "azr/status.h"
 
 #include "../support/models.h"
-#include "../support/tiny_run.h"
+#include "../support/tiny_fixture.h"
 
 #include "base/check.h"
 #include "base/files.h"
@@ -29,7 +29,6 @@ static const char items[] = "{\"program\": \"def f(a):\\n    return a\", \"kind\
                             "{\"program\": \"def f(a):\\n    return [a, 2]\", \"kind\": "
                             "\"deduction\", \"input\": \"3\", \"output\": \"[3, 2]\"}\n";
 
-static tiny_run tiny;
 static char sets[160];
 
 static int set_up(void **state)
@@ -41,13 +40,6 @@ static int set_up(void **state)
     snprintf(sets, sizeof sets, "eval_sets=tasks=%s", path);
     azr_free(path);
     return code;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    tiny_run_remove(&tiny);
-    return 0;
 }
 
 static void same_weights(const char *a, const char *b, int64_t step)
@@ -204,5 +196,5 @@ int main(void)
         cmocka_unit_test(refused),
         cmocka_unit_test(never_trained_on),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, set_up, tiny_run_tear_down);
 }

@@ -1,6 +1,6 @@
 /* test_gate_switches.c: what a run stores: each test fails when its option is ignored. The tiny
  * model has three programs to say, so that it repeats itself at once. */
-#include "../support/tiny_run.h"
+#include "../support/tiny_fixture.h"
 
 #include "base/files.h"
 #include "base/memory.h"
@@ -13,22 +13,6 @@
 #include <stdio.h>
 
 #include <cmocka.h>
-
-static tiny_run tiny;
-
-static int set_up(void **state)
-{
-    (void)state;
-    tiny_run_create(&tiny);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    tiny_run_remove(&tiny);
-    return 0;
-}
 
 static double query(const char *run, const char *sql)
 {
@@ -200,5 +184,5 @@ int main(void)
         cmocka_unit_test(test_task_filter), cmocka_unit_test(test_rings),
         cmocka_unit_test(test_seeds_only),  cmocka_unit_test(test_times),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, tiny_run_set_up, tiny_run_tear_down);
 }

@@ -1,7 +1,7 @@
 /* test_kind_switches.c: runs with the error kind: off by default, and what it adds when it is on;
  * each test fails when its option is ignored. */
 #include "../support/process.h"
-#include "../support/tiny_run.h"
+#include "../support/tiny_fixture.h"
 
 #include "base/files.h"
 #include "base/memory.h"
@@ -15,8 +15,6 @@
 #include <string.h>
 
 #include <cmocka.h>
-
-static tiny_run tiny;
 
 #define ALL_KINDS "kinds=deduction,abduction,induction,error"
 
@@ -32,13 +30,6 @@ static int set_up(void **state)
         NULL,
     };
     tiny_run_create_with(&tiny, pieces);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    tiny_run_remove(&tiny);
     return 0;
 }
 
@@ -253,5 +244,5 @@ int main(void)
         cmocka_unit_test(test_interest),       cmocka_unit_test(test_azr_template),
         cmocka_unit_test(test_chat_template),  cmocka_unit_test(test_resume),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, set_up, tiny_run_tear_down);
 }

@@ -1,6 +1,6 @@
 /* test_metrics.c: the numbers of a step are there under their names, and are what the rows of
  * run.db say. */
-#include "../support/tiny_run.h"
+#include "../support/tiny_fixture.h"
 
 #include "base/files.h"
 #include "base/memory.h"
@@ -18,8 +18,6 @@
 
 #include <cmocka.h>
 
-static tiny_run tiny;
-
 enum { STEP = 2 };
 
 static int set_up(void **state)
@@ -33,13 +31,6 @@ static int set_up(void **state)
     tiny_run_create_with(&tiny, reflecting);
     tiny_run_train(&tiny, "plain", false, plain);
     tiny_run_train(&tiny, "all", false, all);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    tiny_run_remove(&tiny);
     return 0;
 }
 
@@ -329,5 +320,5 @@ int main(void)
         cmocka_unit_test(test_seconds),
         cmocka_unit_test(test_probes_are_counted),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, set_up, tiny_run_tear_down);
 }

@@ -1,6 +1,6 @@
 /* test_more_switches.c: limits of terms, moments, tasks and runs: each test fails when its option
  * is ignored. */
-#include "../support/tiny_run.h"
+#include "../support/tiny_fixture.h"
 
 #include "train/trainer.h"
 
@@ -16,8 +16,6 @@
 
 #include <cmocka.h>
 
-static tiny_run tiny;
-
 static int set_up(void **state)
 {
     (void)state;
@@ -28,13 +26,6 @@ static int set_up(void **state)
         NULL,
     };
     tiny_run_create_with(&tiny, pieces);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    tiny_run_remove(&tiny);
     return 0;
 }
 
@@ -244,5 +235,5 @@ int main(void)
         cmocka_unit_test(test_sandbox_limits),
         cmocka_unit_test(test_prepare_every),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, set_up, tiny_run_tear_down);
 }

@@ -4,7 +4,7 @@
  * Other than there: the batch of 4 with its 16 seeds, two steps, short texts, and the transcript
  * template, of which a small model's proposals are valid more often. AZR_PARITY_MODEL: a real model
  * to count with in place of the tiny one. The counts are printed as a table. */
-#include "../support/tiny_run.h"
+#include "../support/tiny_fixture.h"
 
 #include "base/check.h"
 #include "base/files.h"
@@ -23,8 +23,6 @@ enum { B = 4, G = 8, N_STEPS = 2, N_PAIRS = 10, N_HIDDEN = 5, N_SEEDS = 16 };
 
 static const char *const kinds[] = {"deduction", "abduction", "induction"};
 enum { N_KINDS = AZR_COUNT(kinds) };
-
-static tiny_run tiny;
 
 static void copy_file(const char *from, const char *to)
 {
@@ -70,13 +68,6 @@ static int set_up(void **state)
     tiny.seconds = real ? 7200 : 600;
     tiny_run_train(&tiny, "run", false, sets);
     azr_free(path);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    tiny_run_remove(&tiny);
     return 0;
 }
 
@@ -369,5 +360,5 @@ int main(void)
         cmocka_unit_test(test_seeding), cmocka_unit_test(test_clean_ups),
         cmocka_unit_test(test_table),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, set_up, tiny_run_tear_down);
 }

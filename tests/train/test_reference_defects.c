@@ -7,7 +7,7 @@
 #include "azr/tasks.h"
 
 #include "../support/process.h"
-#include "../support/tiny_run.h"
+#include "../support/tiny_fixture.h"
 
 #include "base/check.h"
 #include "base/files.h"
@@ -27,7 +27,6 @@
 #include <sqlite3.h>
 
 static const azr_draw_from evenly = {.weight = AZR_DRAW_EQUAL};
-static tiny_run tiny;
 static azr_executor *executor;
 static const azr_template *transcript;
 static azr_error error;

@@ -2,7 +2,7 @@
  * number formats, checkpoints; most change no result, so that they are looked for where they act.
  * Each test fails when its option is ignored. */
 #include "../support/process.h"
-#include "../support/tiny_run.h"
+#include "../support/tiny_fixture.h"
 
 #include "executor/hub.h"
 #include "model/network.h"
@@ -22,22 +22,6 @@
 #include <string.h>
 
 #include <cmocka.h>
-
-static tiny_run tiny;
-
-static int set_up(void **state)
-{
-    (void)state;
-    tiny_run_create(&tiny);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    tiny_run_remove(&tiny);
-    return 0;
-}
 
 static double metric(const char *run, int64_t step, const char *name)
 {
@@ -264,5 +248,5 @@ int main(void)
         cmocka_unit_test(test_grad_clip),   cmocka_unit_test(test_micro_batch_tokens),
         cmocka_unit_test(test_checkpoints), cmocka_unit_test(test_eval_max_tokens),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, tiny_run_set_up, tiny_run_tear_down);
 }

@@ -1,6 +1,6 @@
 /* test_room.c: prompts that are too long: others take their place before anything is counted, what
  * no prompt can be found for is said, and a task that no solver can be asked is worth nothing. */
-#include "../support/tiny_run.h"
+#include "../support/tiny_fixture.h"
 
 #include "train/trainer.h"
 
@@ -21,7 +21,6 @@
 
 enum { N_LONG = 40, N_SHORT = 3, BATCH = 4 };
 
-static tiny_run tiny;
 static char tasks[160];
 
 /* Many programs that no prompt has room for, few others. */
@@ -51,13 +50,6 @@ static int set_up(void **state)
         NULL};
     tiny_run_create_with(&tiny, pieces);
     write_tasks();
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    tiny_run_remove(&tiny);
     return 0;
 }
 
@@ -211,5 +203,5 @@ int main(void)
         cmocka_unit_test(test_task_without_room),
         cmocka_unit_test(test_numbers_of_seeding),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, set_up, tiny_run_tear_down);
 }

@@ -1,6 +1,6 @@
 /* test_sampling_switches.c: how a run samples: each test fails when its option is ignored, by
  * proposers or by solvers. */
-#include "../support/tiny_run.h"
+#include "../support/tiny_fixture.h"
 
 #include "train/trainer.h"
 
@@ -15,8 +15,6 @@
 
 #include <cmocka.h>
 
-static tiny_run tiny;
-
 static int set_up(void **state)
 {
     (void)state;
@@ -24,13 +22,6 @@ static int set_up(void **state)
     static const char *const pieces[] = {"a):\\n...     return -a", "\\n>>> f(4)\\n\\n", "-1",
                                          NULL};
     tiny_run_create_with(&tiny, pieces);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    tiny_run_remove(&tiny);
     return 0;
 }
 
@@ -274,5 +265,5 @@ int main(void)
         cmocka_unit_test(test_streams),
         cmocka_unit_test(test_kv_tokens),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, set_up, tiny_run_tear_down);
 }

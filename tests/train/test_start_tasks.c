@@ -1,6 +1,6 @@
 /* test_start_tasks.c: runs that start from tasks that are there already: of files of the reference
  * implementation, of another run. AZR_SHARED names the folder of shared data sets. */
-#include "../support/tiny_run.h"
+#include "../support/tiny_fixture.h"
 
 #include "base/check.h"
 #include "base/files.h"
@@ -15,22 +15,6 @@
 #include <string.h>
 
 #include <cmocka.h>
-
-static tiny_run tiny;
-
-static int set_up(void **state)
-{
-    (void)state;
-    tiny_run_create(&tiny);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    tiny_run_remove(&tiny);
-    return 0;
-}
 
 /* What the last run printed; azr_free. */
 static char *printed(void)
@@ -257,5 +241,5 @@ int main(void)
         cmocka_unit_test(test_reference_triplets),
         cmocka_unit_test(test_reference_induction),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, tiny_run_set_up, tiny_run_tear_down);
 }

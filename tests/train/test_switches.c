@@ -1,6 +1,6 @@
 /* test_switches.c: options of the algorithm that a whole run has to obey: each test fails when its
  * option is ignored. */
-#include "../support/tiny_run.h"
+#include "../support/tiny_fixture.h"
 
 #include "base/files.h"
 #include "base/memory.h"
@@ -14,22 +14,6 @@
 #include <stdio.h>
 
 #include <cmocka.h>
-
-static tiny_run tiny;
-
-static int set_up(void **state)
-{
-    (void)state;
-    tiny_run_create(&tiny);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    tiny_run_remove(&tiny);
-    return 0;
-}
 
 static void test_train_propose(void **state)
 {
@@ -461,5 +445,5 @@ int main(void)
         cmocka_unit_test(test_running_statistics),
         cmocka_unit_test(test_reference_model),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, tiny_run_set_up, tiny_run_tear_down);
 }

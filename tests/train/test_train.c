@@ -1,6 +1,6 @@
 /* test_train.c: a run is a function of its configuration: stopped and resumed, with other threads
  * and other scheduling, it ends with the same bytes; and what a run refuses. */
-#include "../support/tiny_run.h"
+#include "../support/tiny_fixture.h"
 
 #include "base/files.h"
 #include "base/memory.h"
@@ -14,20 +14,11 @@
 
 #include <cmocka.h>
 
-static tiny_run tiny;
-
 static int set_up(void **state)
 {
     (void)state;
     tiny_run_create(&tiny);
     tiny_run_train(&tiny, "straight", false, NULL);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    tiny_run_remove(&tiny);
     return 0;
 }
 
@@ -152,5 +143,5 @@ int main(void)
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_start_tasks),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, set_up, tiny_run_tear_down);
 }

@@ -1,7 +1,7 @@
 /* test_train_stops.c: what ends a run before its time: Ctrl-C, a full disk in the middle of a
  * checkpoint, numbers that are none. What was there stays good, and the run goes on from it to the
  * bytes of a run that was never disturbed. */
-#include "../support/tiny_run.h"
+#include "../support/tiny_fixture.h"
 
 #include "base/files.h"
 #include "base/memory.h"
@@ -19,20 +19,11 @@
 #include <sys/resource.h>
 #include <time.h>
 
-static tiny_run tiny;
-
 static int set_up(void **state)
 {
     (void)state;
     tiny_run_create(&tiny);
     tiny_run_train(&tiny, "straight", false, NULL);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    tiny_run_remove(&tiny);
     return 0;
 }
 
@@ -138,5 +129,5 @@ int main(void)
         cmocka_unit_test(test_full_disk),
         cmocka_unit_test(test_numbers_that_are_none),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, set_up, tiny_run_tear_down);
 }

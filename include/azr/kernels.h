@@ -133,15 +133,28 @@ void azr_embedding_backward(int64_t n_rows, int64_t d, const float *dout, const 
 
 /* Keys and values of `n` consecutive positions. k and v point at [n] rows of K heads x E floats,
  * `stride` floats apart. dk, dv: same layout, only for backward ("+="), NULL otherwise.
- * k_bf16, v_bf16: in place of k and v the same rows in bf16 (stride in numbers), half as much to
- * read; forward only. They count as the floats that they stand for, to the bit. */
+ * In place of k and v, and forward only:
+ * k_bf16, v_bf16: the same rows in bf16 (stride in numbers), half as much to read. They count as
+ * the floats that they stand for, to the bit.
+ * page: a page of a cache in f32 (see azr_kv_write), of which the first n positions count. */
 typedef struct azr_kv_span {
     const float *k, *v;
     float *dk, *dv;
     int64_t stride;
     int64_t n;
     const uint16_t *k_bf16, *v_bf16;
+    const float *page;
 } azr_kv_span;
+
+/* Positions of a page: one vector of the widest kind. */
+enum { AZR_KV_PAGE = 16 };
+/* Writes keys and values into pages, in the order in which attention reads them: a page holds for
+ * each of the K heads [E][AZR_KV_PAGE] keys, a column for each position, and [AZR_KV_PAGE][E]
+ * values; 2 K E AZR_KV_PAGE floats, page after page. Row r of `rows` (K x E keys and then as many
+ * values, `stride` floats apart) goes to position places[r] % AZR_KV_PAGE of page
+ * places[r] / AZR_KV_PAGE. No two rows to one place. */
+void azr_kv_write(int64_t n_rows, int64_t n_kv_heads, int64_t d_head, const float *rows,
+                  int64_t stride, float *pages, const int64_t *places);
 
 /* n_rows consecutive query rows from first_row on, at positions first_position and up, all of one
  * token segment. Spans list the keys and values from position 0 on, ancestors first, and reach at

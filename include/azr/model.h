@@ -141,7 +141,6 @@ azr_status azr_model_backward(azr_model *model, const azr_batch *batch, const fl
 
 /* Keys and values of a growing forest; memory in pages of AZR_KV_PAGE tokens from one pool. */
 typedef struct azr_kv azr_kv;
-enum { AZR_KV_PAGE = 16 };
 
 azr_status azr_kv_create(azr_model *model, int64_t n_tokens, azr_kv **out_kv, azr_error *error);
 void azr_kv_destroy(azr_kv *kv);

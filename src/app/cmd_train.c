@@ -71,8 +71,8 @@ static void print_line(void *context, const char *text)
     fflush(stdout);
 }
 
-/* Where the run lies and what to look at next. */
-static void print_end(const char *directory)
+/* Where the run lies and what to look at next: the rest of its steps, or ten more. */
+static void print_end(const char *directory, int64_t total_steps)
 {
     int64_t step = 0;
     azr_error ignored;
@@ -83,9 +83,10 @@ static void print_end(const char *directory)
         printf("  azr generate -m %s -p 'def f('\n", checkpoint);
         printf("  azr propose -m %s --kind deduction\n", checkpoint);
     }
-    printf("  azr train --resume --run %s --set total_steps=%lld\n", directory,
-           (long long)step + 10);
-    printf("  every number of every step: %s/metrics.jsonl; tasks and attempts: %s/run.db\n",
+    printf("  azr train --resume --run %s", directory);
+    if (step >= total_steps)
+        printf(" --set total_steps=%lld", (long long)step + 10);
+    printf("\n  every number of every step: %s/metrics.jsonl; tasks and attempts: %s/run.db\n",
            directory, directory);
     azr_free(checkpoint);
 }
@@ -109,7 +110,7 @@ static azr_status work(const train_options *options, azr_error *error)
         goto done;
     status = azr_trainer_run(trainer, error);
     if (status == AZR_OK || status == AZR_ERROR_INTERRUPTED)
-        print_end(azr_trainer_directory(trainer));
+        print_end(azr_trainer_directory(trainer), config.total_steps);
 done:
     azr_trainer_destroy(trainer);
     azr_config_deinit(&config);

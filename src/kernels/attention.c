@@ -5,6 +5,8 @@
 #include "base/memory.h"
 #include "kernels/table.h"
 
+#include <string.h>
+
 static int64_t max64(int64_t a, int64_t b)
 {
     return a > b ? a : b;
@@ -26,8 +28,10 @@ int64_t azr_kernels__attention_scratch(const azr_attention_shape *shape, int64_t
 static int64_t check_query(const azr_attention_query *query)
 {
     int64_t n_keys = 0, n_seen = query->first_position + query->n_rows;
-    for (int64_t i = 0; i < query->n_spans; i++)
+    for (int64_t i = 0; i < query->n_spans; i++) {
+        AZR_CHECK(query->spans[i].page == NULL || query->spans[i].n <= AZR_KV_PAGE);
         n_keys += query->spans[i].n;
+    }
     AZR_CHECK(n_keys >= n_seen);
     return n_seen;
 }
@@ -63,7 +67,7 @@ static int64_t count_shared(const azr_attention_query *a, const azr_attention_qu
     for (int64_t i = 0; i < a->n_spans && i < b->n_spans; i++) {
         const azr_kv_span *s = &a->spans[i], *t = &b->spans[i];
         if (s->k != t->k || s->v != t->v || s->k_bf16 != t->k_bf16 || s->v_bf16 != t->v_bf16 ||
-            s->stride != t->stride)
+            s->page != t->page || s->stride != t->stride)
             break;
         n += min64(s->n, t->n);
         if (s->n != t->n)
@@ -143,6 +147,28 @@ static void link_jobs(azr_attention_job *jobs, int64_t n_jobs, int n_threads)
         jobs[i].next = next;
         next->is_fetched = jobs[i].kv_end - jobs[i].kv_begin > 1;
     }
+}
+
+/* One token's keys to its column of a page, and its values to their row. */
+static void write_place(int64_t n_kv_heads, int64_t d, const float *keys, int64_t i, float *page)
+{
+    const float *values = keys + n_kv_heads * d;
+    for (int64_t h = 0; h < n_kv_heads; h++, page += 2 * d * AZR_KV_PAGE) {
+        for (int64_t e = 0; e < d; e++)
+            page[e * AZR_KV_PAGE + i] = keys[h * d + e];
+        memcpy(page + d * AZR_KV_PAGE + i * d, values + h * d, (size_t)d * sizeof(float));
+    }
+}
+
+void azr_kv_write(int64_t n_rows, int64_t n_kv_heads, int64_t d_head, const float *rows,
+                  int64_t stride, float *pages, const int64_t *places)
+{
+    int64_t page_floats = 2 * n_kv_heads * d_head * AZR_KV_PAGE;
+    int n_threads = n_rows >= AZR_KV_PAGE ? azr_kernels_threads() : 1;
+#pragma omp parallel for num_threads(n_threads) schedule(static)
+    for (int64_t r = 0; r < n_rows; r++)
+        write_place(n_kv_heads, d_head, rows + r * stride, places[r] % AZR_KV_PAGE,
+                    pages + places[r] / AZR_KV_PAGE * page_floats);
 }
 
 void azr_attention_forward(const azr_attention_shape *shape, const azr_attention_query *queries,

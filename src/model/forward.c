@@ -35,9 +35,8 @@ static void store_keys(const azr_model *model, const azr_model__rows *rows, int6
         azr_to_bf16(rows->n_rows, n, keys, w, rows->cache_bf16 + i_layer * rows->span_step, n,
                     rows->places);
     } else if (rows->cache != NULL) {
-        float *cache = rows->cache + i_layer * rows->span_step;
-        for (int64_t r = 0; r < rows->n_rows; r++)
-            memcpy(cache + rows->places[r] * n, keys + r * w, (size_t)n * sizeof(float));
+        azr_kv_write(rows->n_rows, s->n_kv_heads, s->d_head, keys, w,
+                     rows->cache + i_layer * rows->span_step, rows->places);
     } else if (model->dtype == AZR_DTYPE_BF16) {
         azr_round_to_bf16(rows->n_rows, n, keys, w);
     }
@@ -51,6 +50,8 @@ static void step_spans(azr_model__rows *rows)
         if (rows->cache_bf16 != NULL) {
             span->k_bf16 += rows->span_step;
             span->v_bf16 += rows->span_step;
+        } else if (rows->cache != NULL) {
+            span->page += rows->span_step;
         } else {
             span->k += rows->span_step;
             span->v += rows->span_step;

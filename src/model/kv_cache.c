@@ -1,6 +1,7 @@
-/* kv_cache.c: keys and values of a growing forest, in pages from one pool. A token's place holds
- * its key and then its value, and the places of a layer lie one after the other, so that pages
- * which follow one another are one span for attention. The pool is a reservation: the page that was
+/* kv_cache.c: keys and values of a growing forest, in pages from one pool. In f32 a page is ordered
+ * as attention reads it (azr_kv_write). In bf16 a token's place holds its key and then its value,
+ * and the places of a layer lie one after the other, so that pages which follow one another are one
+ * span for attention. The pool is a reservation: the page that was
  * freed last is taken first, and the system gives memory to pages when they are first written to,
  * so a cache takes as much memory as it was ever filled. */
 #include "model/network.h"
@@ -23,8 +24,8 @@ typedef struct kv_segment {
 struct azr_kv {
     azr_model *model;
     int64_t n_pages, n_free;
-    float *places;         /* [n_layers][n_pages * AZR_KV_PAGE][2 K E] */
-    uint16_t *places_bf16; /* in place of places when the model computes in bf16 */
+    float *pages;          /* [n_layers][n_pages][AZR_KV_PAGE * 2 K E] */
+    uint16_t *places_bf16; /* in place of pages: [n_layers][n_pages * AZR_KV_PAGE][2 K E] */
     int32_t *free_pages;   /* the last n_free are taken from the end */
     kv_segment *segments;
     int32_t n_segments, capacity;
@@ -66,7 +67,7 @@ azr_status azr_kv_create(azr_model *model, int64_t n_tokens, azr_kv **out_kv, az
     if (model->dtype == AZR_DTYPE_BF16)
         kv->places_bf16 = places;
     else
-        kv->places = places;
+        kv->pages = places;
     kv->free_pages = azr_try_alloc((size_t)kv->n_pages, sizeof *kv->free_pages);
     if (places == NULL || kv->free_pages == NULL) {
         azr_kv_destroy(kv);
@@ -89,7 +90,7 @@ void azr_kv_destroy(azr_kv *kv)
     azr_free(kv->segments);
     azr_free(kv->free_ids);
     azr_free(kv->free_pages);
-    azr_free(kv->places);
+    azr_free(kv->pages);
     azr_free(kv->places_bf16);
     azr_free(kv);
 }
@@ -263,8 +264,7 @@ static int64_t push_pages(const azr_kv *kv, const kv_segment *segment, int64_t n
             span.k_bf16 = kv->places_bf16 + at;
             span.v_bf16 = span.k_bf16 + stride / 2;
         } else {
-            span.k = kv->places + at;
-            span.v = span.k + stride / 2;
+            span.page = kv->pages + at;
         }
         n_spans = azr_model__span_push(spans, n_spans, &span);
     }
@@ -326,7 +326,7 @@ static void run_pass(azr_kv *kv, const azr_extension *extensions, size_t n, int6
         push_query(kv, e, at->token, end, order, rows);
         *at = end == e->n_tokens ? (cursor){at->i + 1, 0} : (cursor){at->i, end};
     }
-    rows->cache = kv->places;
+    rows->cache = kv->pages;
     rows->cache_bf16 = kv->places_bf16;
     rows->span_step = kv->n_pages * AZR_KV_PAGE * place_size(&model->shape);
     const float *x = azr_model__forward_rows(model, rows, &model->passing);

@@ -109,7 +109,7 @@ azr_status azr_model__rows_resize(azr_model__rows *rows, int64_t n_rows, int64_t
                                   int64_t n_spans, azr_error *error);
 void azr_model__rows_deinit(azr_model__rows *rows);
 /* Appends keys and values of n positions to the spans of a query; joins them to the span before
- * where they follow it in memory. Returns the new number of spans. */
+ * where they follow it in memory and are no page. Returns the new number of spans. */
 int64_t azr_model__span_push(azr_kv_span *spans, int64_t n_spans, const azr_kv_span *span);
 
 /* What a pass leaves for backward: nothing; the input of each layer, from which backward makes the

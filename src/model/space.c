@@ -262,7 +262,7 @@ int64_t azr_model__span_push(azr_kv_span *spans, int64_t n_spans, const azr_kv_s
 {
     if (span->n == 0)
         return n_spans;
-    if (n_spans > 0) {
+    if (n_spans > 0 && span->page == NULL) {
         azr_kv_span *last = &spans[n_spans - 1];
         int64_t n = last->n * last->stride;
         if (last->stride == span->stride &&

@@ -225,6 +225,65 @@ static void run_cut(const forest *f, int64_t from, int64_t n, int64_t cut, float
     azr_attention_forward(&f->shape, &query, 1, f->q, f->q_stride, out);
 }
 
+/* Spans of pages that hold what rows [at, at + n) of the forest hold, `cut` of them in each; what
+ * is not written is NaN. Takes pages from *page on; returns the number of spans. */
+static int64_t push_pages(const forest *f, int64_t at, int64_t n, int64_t cut, float **page,
+                          azr_kv_span *spans)
+{
+    int64_t d_kv = f->shape.n_kv_heads * f->shape.d_head, n_floats = 2 * d_kv * AZR_KV_PAGE;
+    int64_t n_spans = 0;
+    float row[512];
+    assert_true(2 * d_kv <= 512);
+    for (int64_t i = 0; i < n; i++) {
+        int64_t place = i % cut;
+        if (place == 0) {
+            *page += n_spans > 0 ? n_floats : 0;
+            for (int64_t j = 0; j < n_floats; j++)
+                (*page)[j] = NAN;
+            spans[n_spans++] = (azr_kv_span){.page = *page};
+        }
+        memcpy(row, f->k + (at + i) * f->kv_stride, (size_t)d_kv * sizeof *row);
+        memcpy(row + d_kv, f->v + (at + i) * f->kv_stride, (size_t)d_kv * sizeof *row);
+        azr_kv_write(1, f->shape.n_kv_heads, f->shape.d_head, row, 2 * d_kv, *page, &place);
+        spans[n_spans - 1].n = place + 1;
+    }
+    *page += n_floats;
+    return n_spans;
+}
+
+/* run_cut with keys and values in pages. */
+static void run_pages(const forest *f, int64_t from, int64_t n, int64_t cut, float *pages,
+                      float *out)
+{
+    azr_kv_span spans[LONG];
+    int64_t n_spans = push_pages(f, 0, from + n, cut, &pages, spans);
+    azr_attention_query query = {from, n, from, spans, n_spans, 0};
+    azr_attention_forward(&f->shape, &query, 1, f->q, f->q_stride, out);
+}
+
+static void exact_pages(const azr_attention_shape *shape)
+{
+    int64_t d_q = shape->n_heads * shape->d_head;
+    int64_t n_floats = 2 * shape->n_kv_heads * shape->d_head * AZR_KV_PAGE;
+    forest f = make_forest(shape, LONG, 0);
+    float *whole = test_array(LONG * d_q, 9, 1), *other = test_array(LONG * d_q, 10, 1);
+    float *pages = calloc((size_t)(LONG * n_floats), sizeof *pages);
+    run_cut(&f, 0, LONG, LONG, whole);
+    static const int64_t cuts[] = {1, 5, 15, 16}, pieces[] = {LONG, 1, 2, 3, 64, 100};
+    for (size_t c = 0; c < sizeof cuts / sizeof cuts[0]; c++) {
+        for (size_t i = 0; i < sizeof pieces / sizeof pieces[0]; i++) {
+            memset(other, 0, (size_t)(LONG * d_q) * sizeof *other);
+            for (int64_t from = 0; from < LONG; from += pieces[i]) {
+                int64_t n = LONG - from < pieces[i] ? LONG - from : pieces[i];
+                run_pages(&f, from, n, cuts[c], pages, other);
+            }
+            assert_same_bits(LONG * d_q, other, whole);
+        }
+    }
+    free(pages);
+    test_arrays_end();
+}
+
 static void exact_level(const char *level)
 {
     (void)level;
@@ -253,10 +312,16 @@ static void exact_level(const char *level)
     run_cut(&f, 0, LONG, LONG, other);
     assert_same_bits(90 * d_q, other, whole);
     assert_true(isnan(other[90 * d_q]) && isnan(other[LONG * d_q - 1]));
+    test_arrays_end();
+    static const azr_attention_shape shapes[] = {
+        {9, 3, 64, 0.125F}, {14, 2, 64, 0.125F}, {4, 1, 34, 0.2F}, {4, 2, 6, 0.4F}};
+    for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++)
+        exact_pages(&shapes[i]);
 }
 
 /* Leaves below shared ancestors, a row each, as decoding many answers does: whatever goes together,
- * each has the bits that it has alone; and so have keys and values that lie in bf16. */
+ * each has the bits that it has alone; and so have keys and values that lie in bf16, or in pages.
+ */
 static void leaves_level(const char *level)
 {
     (void)level;
@@ -270,8 +335,16 @@ static void leaves_level(const char *level)
     uint16_t *v = calloc((size_t)(n_keys * f.kv_stride), sizeof *v);
     azr_to_bf16(n_keys, f.kv_stride, f.k, f.kv_stride, k, f.kv_stride, NULL);
     azr_to_bf16(n_keys, f.kv_stride, f.v, f.kv_stride, v, f.kv_stride, NULL);
-    azr_kv_span spans[N_LEAVES][3], halves[N_LEAVES][3];
-    azr_attention_query queries[N_LEAVES], half_queries[N_LEAVES];
+    azr_kv_span spans[N_LEAVES][3], halves[N_LEAVES][3], shared[2][ROOT + STEM];
+    static azr_kv_span paged[N_LEAVES][ROOT + STEM + N_LEAF];
+    azr_attention_query queries[N_LEAVES], half_queries[N_LEAVES], page_queries[N_LEAVES];
+    float *pages = calloc((size_t)(n_keys * 2 * 3 * 64 * AZR_KV_PAGE / 8), sizeof *pages);
+    float *page = pages;
+    int64_t n_root = push_pages(&f, 0, ROOT, AZR_KV_PAGE, &page, shared[0]), n_shared = n_root;
+    memcpy(shared[1], shared[0], (size_t)n_root * sizeof shared[0][0]);
+    for (int i = 0; i < 2; i++)
+        n_shared = n_root + push_pages(&f, ROOT + (int64_t)i * STEM, STEM, AZR_KV_PAGE, &page,
+                                       shared[i] + n_root);
     for (int i = 0; i < N_LEAVES; i++) {
         int64_t n_own = i % 5 == 0 ? 1 : 4 * i;
         spans[i][0] = span_of(&f, 0, ROOT);
@@ -280,6 +353,12 @@ static void leaves_level(const char *level)
         queries[i] = (azr_attention_query){i, 1, ROOT + STEM + n_own - 1, spans[i], 3, 0};
         half_queries[i] = queries[i];
         half_queries[i].spans = halves[i];
+        memcpy(paged[i], shared[i / 12], (size_t)n_shared * sizeof paged[0][0]);
+        int64_t n_pages = push_pages(&f, ROOT + 2 * STEM + (int64_t)i * N_LEAF, n_own, AZR_KV_PAGE,
+                                     &page, paged[i] + n_shared);
+        page_queries[i] = queries[i];
+        page_queries[i].spans = paged[i];
+        page_queries[i].n_spans = n_shared + n_pages;
         for (int j = 0; j < 3; j++) {
             halves[i][j] = (azr_kv_span){.stride = f.kv_stride, .n = spans[i][j].n};
             halves[i][j].k_bf16 = k + (spans[i][j].k - f.k);
@@ -296,15 +375,21 @@ static void leaves_level(const char *level)
         memset(other, 0, (size_t)(N_LEAVES * d_q) * sizeof *other);
         azr_attention_forward(&shape, half_queries, N_LEAVES, f.q, f.q_stride, other);
         assert_same_bits(N_LEAVES * d_q, other, alone);
+        memset(other, 0, (size_t)(N_LEAVES * d_q) * sizeof *other);
+        azr_attention_forward(&shape, page_queries, N_LEAVES, f.q, f.q_stride, other);
+        assert_same_bits(N_LEAVES * d_q, other, alone);
     }
     /* Every other leaf looks less far than what it shares reaches. */
     for (int i = 1; i < N_LEAVES; i += 2)
-        queries[i].first_position = 70;
+        queries[i].first_position = page_queries[i].first_position = 70;
     for (int i = 0; i < N_LEAVES; i++)
         azr_attention_forward(&shape, &queries[i], 1, f.q, f.q_stride, alone);
     azr_attention_forward(&shape, queries, N_LEAVES, f.q, f.q_stride, other);
     assert_same_bits(N_LEAVES * d_q, other, alone);
+    azr_attention_forward(&shape, page_queries, N_LEAVES, f.q, f.q_stride, other);
+    assert_same_bits(N_LEAVES * d_q, other, alone);
     azr_kernels_set_threads(2);
+    free(pages);
     free(k);
     free(v);
 }

@@ -26,15 +26,29 @@ static const azr_kv_span *walk_span(key_walk *walk)
     return walk->span;
 }
 
-/* Number i of a row of floats, or of bf16 where there are no floats. */
-static float number_at(const float *x, const uint16_t *x_bf16, int64_t i)
+static float from_bf16(uint16_t half)
 {
-    if (x != NULL)
-        return x[i];
-    uint32_t bits = (uint32_t)x_bf16[i] << 16;
+    uint32_t bits = (uint32_t)half << 16;
     float number;
     memcpy(&number, &bits, sizeof number);
     return number;
+}
+
+/* Number e of the key of kv head h at row i of a span. */
+static float key_number(const azr_kv_span *span, int64_t d, int64_t i, int64_t h, int64_t e)
+{
+    if (span->page != NULL)
+        return span->page[(h * 2 * d + e) * AZR_KV_PAGE + i];
+    int64_t at = i * span->stride + h * d + e;
+    return span->k != NULL ? span->k[at] : from_bf16(span->k_bf16[at]);
+}
+
+static float value_number(const azr_kv_span *span, int64_t d, int64_t i, int64_t h, int64_t e)
+{
+    if (span->page != NULL)
+        return span->page[(h * 2 + 1) * d * AZR_KV_PAGE + i * d + e];
+    int64_t at = i * span->stride + h * d + e;
+    return span->v != NULL ? span->v[at] : from_bf16(span->v_bf16[at]);
 }
 
 static float dot(int64_t n, const float *a, const float *b)
@@ -53,10 +67,9 @@ static void probabilities(const azr_attention_shape *shape, const azr_attention_
     float max = -INFINITY, sum = 0;
     for (int64_t j = 0; j < n_keys; j++, walk.i++) {
         const azr_kv_span *span = walk_span(&walk);
-        int64_t at = walk.i * span->stride + i_kv * shape->d_head;
         float sum_qk = 0;
         for (int64_t e = 0; e < shape->d_head; e++)
-            sum_qk += q[e] * number_at(span->k, span->k_bf16, at + e);
+            sum_qk += q[e] * key_number(span, shape->d_head, walk.i, i_kv, e);
         probs[j] = shape->scale * sum_qk;
         max = probs[j] > max ? probs[j] : max;
     }
@@ -81,9 +94,8 @@ static void forward_head(const azr_attention_shape *shape, const azr_attention_q
     key_walk walk = walk_begin(query);
     for (int64_t j = 0; j < n_keys; j++, walk.i++) {
         const azr_kv_span *span = walk_span(&walk);
-        int64_t at = walk.i * span->stride + i_kv * d;
         for (int64_t e = 0; e < d; e++)
-            o[e] += scratch[j] * number_at(span->v, span->v_bf16, at + e);
+            o[e] += scratch[j] * value_number(span, d, walk.i, i_kv, e);
     }
 }
 

@@ -101,7 +101,7 @@ one_train() {
 }
 
 one_decode() {
-    run_azr decode --streams 64 --prompt 128 --new 32
+    run_azr decode --streams 64 --prompt 128 --new 32 --repeats 1 # as often as the peers
     for part in prefill decode; do
         pick $part tokens_per_second >> "$work/$part.azr"
         pick $part share >> "$work/$part.share"

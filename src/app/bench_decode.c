@@ -72,12 +72,13 @@ static azr_status decode_step(azr_model *model, bench_streams *s, size_t n, azr_
     return status == AZR_OK ? azr_kv_extend(s->kv, s->extensions, n, s->states, error) : status;
 }
 
-/* Seconds of reading all prompts, and of the tokens after them. */
+/* Seconds of reading all prompts, and of each of the n_new steps after it: the best so far. */
 typedef struct decode_times {
-    double prefill, decode;
+    double prefill;
+    double *steps;
 } decode_times;
 
-static azr_status run_pass(const bench_options *o, azr_model *model, decode_times *out,
+static azr_status run_pass(const bench_options *o, azr_model *model, decode_times *best,
                            azr_error *error)
 {
     bench_streams s;
@@ -86,13 +87,14 @@ static azr_status run_pass(const bench_options *o, azr_model *model, decode_time
     double begin = azr_clock_seconds();
     if (status == AZR_OK)
         status = azr_kv_extend(s.kv, s.extensions, n, s.states, error);
-    double filled = azr_clock_seconds();
+    best->prefill = fmin(best->prefill, azr_clock_seconds() - begin);
     for (int64_t i = 0; status == AZR_OK && i < o->n_new; i++) {
         status = azr_bench__go_on(error);
+        begin = azr_clock_seconds();
         if (status == AZR_OK)
             status = decode_step(model, &s, n, error);
+        best->steps[i] = fmin(best->steps[i], azr_clock_seconds() - begin);
     }
-    *out = (decode_times){filled - begin, azr_clock_seconds() - filled};
     streams_destroy(&s);
     return status;
 }
@@ -102,22 +104,28 @@ static azr_status warm_up(const bench_options *o, azr_model *model, azr_error *e
 {
     enum { FEW_TOKENS = 16 };
     bench_options few = *o;
-    decode_times times;
+    double step = INFINITY;
     few.n_prompt = o->n_prompt < FEW_TOKENS ? o->n_prompt : FEW_TOKENS;
     few.n_new = 1;
-    return run_pass(&few, model, &times, error);
+    return run_pass(&few, model, &(decode_times){INFINITY, &step}, error);
 }
 
 azr_status azr_bench__decode(const bench_options *o, azr_model *model, const bench_limit *limit,
                              bench_results *out, azr_error *error)
 {
-    decode_times best = {INFINITY, INFINITY}, times;
+    decode_times best = {INFINITY, azr_try_alloc((size_t)o->n_new, sizeof(double))};
+    double decode = 0;
+    if (best.steps == NULL)
+        return azr_error_set(error, AZR_ERROR_MEMORY, "no memory for the times of %lld steps",
+                             (long long)o->n_new);
+    for (int64_t i = 0; i < o->n_new; i++)
+        best.steps[i] = INFINITY;
     azr_status status = warm_up(o, model, error);
-    for (int64_t i = 0; status == AZR_OK && i < o->n_repeats; i++) {
-        status = run_pass(o, model, &times, error);
-        best.prefill = fmin(best.prefill, times.prefill);
-        best.decode = fmin(best.decode, times.decode);
-    }
+    for (int64_t i = 0; status == AZR_OK && i < o->n_repeats; i++)
+        status = run_pass(o, model, &best, error);
+    for (int64_t i = 0; i < o->n_new; i++)
+        decode += best.steps[i];
+    azr_free(best.steps);
     if (status != AZR_OK)
         return status;
     double prompts = (double)(o->n_streams * o->n_prompt), new = (double)(o->n_streams * o->n_new);
@@ -129,6 +137,6 @@ azr_status azr_bench__decode(const bench_options *o, azr_model *model, const ben
                                             "none, prompts are only read",
                                             {{NULL, 0}}};
     out->results[out->n++] =
-        (bench_result){"decode", new, 2e-9 * all *new, best.decode, "every token", {{NULL, 0}}};
+        (bench_result){"decode", new, 2e-9 * all *new, decode, "every token", {{NULL, 0}}};
     return AZR_OK;
 }

@@ -164,8 +164,8 @@ void azr_kv_write(int64_t n_rows, int64_t n_kv_heads, int64_t d_head, const floa
                   int64_t stride, float *pages, const int64_t *places)
 {
     int64_t page_floats = 2 * n_kv_heads * d_head * AZR_KV_PAGE;
-    int n_threads = n_rows >= AZR_KV_PAGE ? azr_kernels_threads() : 1;
-#pragma omp parallel for num_threads(n_threads) schedule(static)
+#pragma omp parallel for num_threads(n_rows >= AZR_KV_PAGE ? azr_kernels_threads() : 1) \
+    schedule(static)
     for (int64_t r = 0; r < n_rows; r++)
         write_place(n_kv_heads, d_head, rows + r * stride, places[r] % AZR_KV_PAGE,
                     pages + places[r] / AZR_KV_PAGE * page_floats);

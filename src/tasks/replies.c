@@ -231,10 +231,17 @@ static void read_answer(const azr_task *task, azr_span reply, azr_answer *answer
 static void parse_answer_azr(const azr_task *task, azr_span completion, azr_answer *answer)
 {
     azr_span reply;
-    if (find_reply(completion, &reply))
-        read_answer(task, reply, answer);
-    else
+    if (!find_reply(completion, &reply)) {
         answer->verdict = AZR_VERDICT_NO_REPLY;
+        return;
+    }
+    read_answer(task, reply, answer);
+    /* The tags are the form: what stands between them, and be it nothing, is wrong at worst. */
+    if (answer->verdict == AZR_VERDICT_NO_ANSWER) {
+        answer->verdict = AZR_VERDICT_WRONG;
+        if (answer->text == NULL)
+            answer->text = azr_copy_text("", 0);
+    }
 }
 
 static void parse_proposal_chat(const azr_proposal_request *request, azr_span completion,

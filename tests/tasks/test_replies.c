@@ -418,6 +418,39 @@ static void test_form(void **state)
     azr_task_deinit(&task);
 }
 
+/* Closed tags are the dialogue's form, whatever stands between them: nothing is wrong (-0.5), not
+ * badly formed (-1). A message of the chat that is empty has no form, nor has a missing program. */
+static void test_empty_answers(void **state)
+{
+    (void)state;
+    static const struct {
+        azr_kind kind;
+        const char *completion;
+        azr_verdict azr, chat;
+    } cases[] = {
+        {AZR_KIND_DEDUCTION, "", AZR_VERDICT_WRONG, AZR_VERDICT_NO_ANSWER},
+        {AZR_KIND_ABDUCTION, " \n", AZR_VERDICT_WRONG, AZR_VERDICT_NO_ANSWER},
+        {AZR_KIND_ERROR, "404", AZR_VERDICT_WRONG, AZR_VERDICT_NO_ANSWER},
+        {AZR_KIND_INDUCTION, "", AZR_VERDICT_NO_PROGRAM, AZR_VERDICT_NO_PROGRAM},
+    };
+    for (size_t i = 0; i < AZR_COUNT(cases); i++) {
+        azr_task task = task_of(cases[i].kind);
+        for (int chat = 0; chat < 2; chat++) {
+            azr_strbuf text = {0};
+            azr_strbuf_printf(&text, chat ? "%s" : "hm </think><answer>%s</answer>",
+                              cases[i].completion);
+            azr_answer answer;
+            azr_template_parse_answer(find(chat ? "chat" : "azr"), &task, azr_strbuf_text(&text),
+                                      text.size, "", &answer);
+            assert_int_equal(answer.verdict, chat ? cases[i].chat : cases[i].azr);
+            assert_true(answer.verdict != AZR_VERDICT_WRONG || answer.text != NULL);
+            azr_answer_deinit(&answer);
+            azr_strbuf_deinit(&text);
+        }
+        azr_task_deinit(&task);
+    }
+}
+
 /* How sampling ended decides what is a reply: in the dialogue it must have closed its answer, and a
  * message must have been ended by its author. Another turn is not read, right as it may be. */
 static void test_ends(void **state)
@@ -512,6 +545,7 @@ int main(void)
         cmocka_unit_test(test_induction_proposals),
         cmocka_unit_test(test_answers),
         cmocka_unit_test(test_form),
+        cmocka_unit_test(test_empty_answers),
         cmocka_unit_test(test_ends),
         cmocka_unit_test(test_noise),
     };

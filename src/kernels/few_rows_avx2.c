@@ -13,7 +13,8 @@ enum {
     PANELS = 3,   /* of a tile: 4 rows x 3 vectors are 12 sums in registers */
     ROWS = 4,     /* of a tile */
     DEPTH = 1024, /* of the sum, before the next columns: their weights stay in the second cache */
-    STEPS = 4,    /* of the sum, for each line that is asked for */
+    STEPS = 8,    /* of the sum, for each LINES that are asked for */
+    LINES = 2,
     LINE_FLOATS = 16
 };
 
@@ -27,10 +28,17 @@ typedef struct tile {
     float *y;
     int64_t x_stride, w_stride, y_stride; /* of rows, panels, rows */
     int64_t depth;
-    bool begins;        /* sums begin here; else y holds them so far */
-    const float *ahead; /* lines to ask for */
-    int64_t n_ahead;
+    bool begins;               /* sums begin here; else y holds them so far */
+    const float *ahead, *last; /* the first and the last line to ask for */
 } tile;
+
+/* sum + x w with w in a register. The compiler would rather read w from memory again for each of the
+ * rows, and so many loads take longer than the sums (Zen 3: 6 % of a product of 64 rows). */
+static inline __attribute__((always_inline)) __m256 multiply_add(__m256 x, __m256 w, __m256 sum)
+{
+    __asm__("vfmadd231ps %2, %1, %0" : "+x"(sum) : "x"(x), "x"(w));
+    return sum;
+}
 
 static inline __attribute__((always_inline)) void
 multiply(const int n_rows, const int n_panels, const tile *t, int64_t k, __m256 sum[ROWS][PANELS])
@@ -44,7 +52,7 @@ multiply(const int n_rows, const int n_panels, const tile *t, int64_t k, __m256 
         __m256 x = _mm256_broadcast_ss(t->x + r * t->x_stride + k);
 #pragma GCC unroll 3
         for (int p = 0; p < n_panels; p++)
-            sum[r][p] = _mm256_fmadd_ps(x, w[p], sum[r][p]);
+            sum[r][p] = multiply_add(x, w[p], sum[r][p]);
     }
 }
 
@@ -59,10 +67,15 @@ static inline __attribute__((always_inline)) void run_tile(const int n_rows, con
         for (int p = 0; p < n_panels; p++)
             sum[r][p] = t.begins ? _mm256_setzero_ps()
                                  : _mm256_loadu_ps(t.y + r * t.y_stride + (ptrdiff_t)p * PANEL);
+    const float *ahead = t.ahead;
     for (int64_t k = 0; k < t.depth; k += STEPS) {
-        if (k / STEPS < t.n_ahead)
-            _mm_prefetch((const char *)(t.ahead + k / STEPS * LINE_FLOATS), _MM_HINT_T1);
-#pragma GCC unroll 4
+        /* Behind the last, that one again: cheaper than a branch. */
+#pragma GCC unroll 2
+        for (int i = 0; i < LINES; i++) {
+            _mm_prefetch((const char *)ahead, _MM_HINT_T1);
+            ahead = ahead < t.last ? ahead + LINE_FLOATS : t.last;
+        }
+#pragma GCC unroll 8
         for (int i = 0; i < STEPS; i++)
             multiply(n_rows, n_panels, &t, k + i, sum);
     }
@@ -109,11 +122,13 @@ static void run_panels(const few_rows *f, int64_t panel, int64_t n, int64_t begi
               .begins = begin == 0};
     for (int64_t r = 0; r < f->n_rows; r += ROWS) {
         int64_t line = at % n_lines, left = n_lines - line;
+        int64_t n_ahead = share < left ? share : left;
+        bool is_asked = at >= PANELS * n_lines; /* all of it */
         t.x = f->x + r * f->n_in + begin;
         t.y = f->y + r * f->n_out + panel * PANEL;
-        t.ahead = next + at / n_lines * t.w_stride + line * LINE_FLOATS;
-        t.n_ahead = at / n_lines >= PANELS ? 0 : share < left ? share : left;
-        at += t.n_ahead;
+        t.ahead = is_asked ? t.w : next + at / n_lines * t.w_stride + line * LINE_FLOATS;
+        t.last = is_asked ? t.w : t.ahead + (n_ahead - 1) * LINE_FLOATS;
+        at += n_ahead;
         if (n == 3)
             run_rows(f->n_rows - r, 3, &t);
         else if (n == 2)

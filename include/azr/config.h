@@ -14,6 +14,10 @@ typedef enum azr_config_dtype {
     AZR_CONFIG_DTYPE_F32,
     AZR_CONFIG_DTYPE_BF16
 } azr_config_dtype; /* same order as azr_dtype */
+typedef enum azr_config_kv_dtype {
+    AZR_CONFIG_KV_F16,
+    AZR_CONFIG_KV_F32
+} azr_config_kv_dtype; /* same order as azr_kv_dtype */
 typedef enum azr_recompute {
     AZR_RECOMPUTE_AUTO,
     AZR_RECOMPUTE_FALSE,
@@ -100,20 +104,21 @@ typedef enum azr_diversity { AZR_DIVERSITY_FLAT, AZR_DIVERSITY_HIERARCHICAL } az
  * table of options; there is one config in a process. */
 /* NOLINTNEXTLINE(clang-analyzer-optin.performance.Padding) */
 typedef struct azr_config {
-    char *model;            /* folder or file; required */
-    char *tasks;            /* JSONL of tasks to start from, "" = the model makes its own */
-    char *run;              /* run directory, "" = runs/<date>-<time> */
-    int64_t seed;           /* 1 */
-    int64_t threads;        /* 0 = one per core */
-    azr_config_dtype dtype; /* auto */
-    char *template;         /* "transcript" */
-    char *kinds;            /* "deduction,abduction,induction"; error is the fourth */
-    char *error_banned;     /* "raise": keywords that programs of error tasks may not use */
-    int64_t total_steps;    /* 100 */
-    int64_t batch_size;     /* 16: prompts of each role and kind */
-    int64_t seed_tasks;     /* 64: triplets to make before step 1; the induction store gets
-                                    as many tries */
-    int64_t seed_rounds;    /* 20: rollout rounds after which seeding makes do with what is there */
+    char *model;                  /* folder or file; required */
+    char *tasks;                  /* JSONL of tasks to start from, "" = the model makes its own */
+    char *run;                    /* run directory, "" = runs/<date>-<time> */
+    int64_t seed;                 /* 1 */
+    int64_t threads;              /* 0 = one per core */
+    azr_config_dtype dtype;       /* auto */
+    azr_config_kv_dtype kv_dtype; /* f16 */
+    char *template;               /* "transcript" */
+    char *kinds;                  /* "deduction,abduction,induction"; error is the fourth */
+    char *error_banned;           /* "raise": keywords that programs of error tasks may not use */
+    int64_t total_steps;          /* 100 */
+    int64_t batch_size;           /* 16: prompts of each role and kind */
+    int64_t seed_tasks;           /* 64: triplets to make before step 1; the induction store gets
+                                          as many tries */
+    int64_t seed_rounds; /* 20: rollout rounds after which seeding makes do with what is there */
     double composite_chance;      /* 0 = off: of a proposer prompt that gives functions to call */
     int64_t composite_start_step; /* 1 */
     int64_t composite_min, composite_max; /* 1 1: functions that it gives */

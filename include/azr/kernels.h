@@ -113,12 +113,9 @@ void azr_swiglu_backward(int64_t n_rows, int64_t d, const float *gate_up, const 
 void azr_bias_forward(int64_t n_rows, int64_t d, const float *bias, float *y);
 void azr_bias_backward(int64_t n_rows, int64_t d, const float *dy, float *dbias);
 
-/* y [n_rows, D] = x in bf16, to nearest even; a NaN stays one. Rows are x_stride and y_stride
- * numbers apart; y_rows [n_rows] (NULL: 0, 1, ..) says which row of y each goes to. */
-void azr_to_bf16(int64_t n_rows, int64_t d, const float *x, int64_t x_stride, uint16_t *y,
-                 int64_t y_stride, const int64_t *y_rows);
-/* Rounds rows in place to the nearest numbers of bf16. */
-void azr_round_to_bf16(int64_t n_rows, int64_t d, float *x, int64_t stride);
+/* Rounds rows in place to the nearest numbers of f16 (IEEE 754 binary16), halves to even; a NaN
+ * stays one, what is beyond the largest of them, 65504, becomes that. */
+void azr_round_to_f16(int64_t n_rows, int64_t d, float *x, int64_t stride);
 
 /* y += x, n floats. */
 void azr_add(int64_t n, const float *x, float *y);
@@ -133,28 +130,31 @@ void azr_embedding_backward(int64_t n_rows, int64_t d, const float *dout, const 
 
 /* Keys and values of `n` consecutive positions. k and v point at [n] rows of K heads x E floats,
  * `stride` floats apart. dk, dv: same layout, only for backward ("+="), NULL otherwise.
- * In place of k and v, and forward only:
- * k_bf16, v_bf16: the same rows in bf16 (stride in numbers), half as much to read. They count as
- * the floats that they stand for, to the bit.
- * page: a page of a cache in f32 (see azr_kv_write), of which the first n positions count. */
+ * In place of k and v, and forward only: page, or page_f16, a page of a cache (see azr_kv_write),
+ * of which the first n positions count. Numbers of f16 count as the floats that they are, to the
+ * bit.
+ */
 typedef struct azr_kv_span {
     const float *k, *v;
     float *dk, *dv;
     int64_t stride;
     int64_t n;
-    const uint16_t *k_bf16, *v_bf16;
     const float *page;
+    const uint16_t *page_f16;
 } azr_kv_span;
 
 /* Positions of a page: one vector of the widest kind. */
 enum { AZR_KV_PAGE = 16 };
 /* Writes keys and values into pages, in the order in which attention reads them: a page holds for
  * each of the K heads [E][AZR_KV_PAGE] keys, a column for each position, and [AZR_KV_PAGE][E]
- * values; 2 K E AZR_KV_PAGE floats, page after page. Row r of `rows` (K x E keys and then as many
+ * values; 2 K E AZR_KV_PAGE numbers, page after page. Row r of `rows` (K x E keys and then as many
  * values, `stride` floats apart) goes to position places[r] % AZR_KV_PAGE of page
- * places[r] / AZR_KV_PAGE. No two rows to one place. */
+ * places[r] / AZR_KV_PAGE. No two rows to one place. f16: rounded as azr_round_to_f16 does, half as
+ * much to keep and to read. */
 void azr_kv_write(int64_t n_rows, int64_t n_kv_heads, int64_t d_head, const float *rows,
                   int64_t stride, float *pages, const int64_t *places);
+void azr_kv_write_f16(int64_t n_rows, int64_t n_kv_heads, int64_t d_head, const float *rows,
+                      int64_t stride, uint16_t *pages, const int64_t *places);
 
 /* n_rows consecutive query rows from first_row on, at positions first_position and up, all of one
  * token segment. Spans list the keys and values from position 0 on, ancestors first, and reach at

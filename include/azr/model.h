@@ -55,6 +55,8 @@ typedef struct azr_parameter {
     bool decays; /* weight decay applies: as the reference's optimizer, to every parameter */
 } azr_parameter;
 
+typedef enum azr_kv_dtype { AZR_KV_F16, AZR_KV_F32 } azr_kv_dtype;
+
 typedef struct azr_model azr_model;
 
 /* Reads only what is needed to say how big a model is: config.json, whether its weights are there
@@ -80,6 +82,11 @@ void azr_model_refresh(azr_model *model);
 /* Gradients, same layout; NULL before azr_model_enable_training. */
 float *azr_model_gradients(azr_model *model);
 azr_status azr_model_enable_training(azr_model *model, azr_error *error);
+/* What keys and values are rounded to where attention reads them, in the cache and in batches
+ * alike: f16 halves a cache and what a step reads of it. Gradients pass the rounding as they are.
+ * Not while the model has a cache or has kept a forward. At first AZR_KV_F32: as they are. */
+void azr_model_set_kv_dtype(azr_model *model, azr_kv_dtype kv_dtype);
+azr_kv_dtype azr_model_kv_dtype(const azr_model *model);
 /* true: azr_model_forward keeps only each layer's input, and azr_model_backward makes the rest
  * again, layer by layer, the packed copies of weights included (those that are there go now): a
  * third more work, a fraction of the memory, the same bits. Not between a forward and its backward.
@@ -101,8 +108,9 @@ typedef struct azr_model_memory {
     size_t scratch;     /* decode of `streams` rows, blocks of logits, rows of products */
 } azr_model_memory;
 /* streams 0: the model does not decode. recompute: as azr_model_set_recompute. */
-azr_model_memory azr_model_plan(const azr_model_shape *shape, azr_dtype dtype, int64_t kv_tokens,
-                                int64_t streams, int64_t micro_batch_tokens, bool recompute);
+azr_model_memory azr_model_plan(const azr_model_shape *shape, azr_dtype dtype,
+                                azr_kv_dtype kv_dtype, int64_t kv_tokens, int64_t streams,
+                                int64_t micro_batch_tokens, bool recompute);
 
 /* --- a batch: forward and backward ------------------------------------------------------------ */
 

@@ -95,8 +95,8 @@ static void plan_memory(const bench_options *o, azr_model *model, int64_t n_toke
                        ? (size_t)o->settings.config.memory_limit_mb << 20
                        : azr_memory_available();
     for (int recompute = wish == AZR_RECOMPUTE_TRUE; recompute < 2; recompute++) {
-        azr_model_memory m = azr_model_plan(azr_model_get_shape(model), azr_model_dtype(model), 0,
-                                            0, n_tokens, recompute);
+        azr_model_memory m = azr_model_plan(azr_model_get_shape(model), azr_model_dtype(model),
+                                            azr_model_kv_dtype(model), 0, 0, n_tokens, recompute);
         out->recompute = recompute;
         out->planned_bytes = AZR_MEMORY_PROGRAM + 3 * m.weights + m.compute + m.gradients +
                              m.activations + m.scratch;

@@ -58,6 +58,8 @@ static azr_status measure(const bench_options *o, const char *what, const bench_
         return azr_bench__step(o, limit, out, error);
     azr_status status = azr_model_open(config->model, (azr_dtype)config->dtype, &model, error);
     if (status == AZR_OK)
+        azr_model_set_kv_dtype(model, (azr_kv_dtype)config->kv_dtype);
+    if (status == AZR_OK)
         status = strcmp(what, "decode") == 0 ? azr_bench__decode(o, model, limit, out, error)
                                              : azr_bench__train(o, model, limit, out, error);
     azr_model_destroy(model);

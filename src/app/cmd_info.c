@@ -83,8 +83,10 @@ static void print_tokenizer(const azr_tokenizer *tokenizer)
 static void print_memory(const azr_model_shape *shape)
 {
     enum { STREAMS = 64, TOKENS = 2048 };
-    azr_model_memory f32 = azr_model_plan(shape, AZR_DTYPE_F32, TOKENS, STREAMS, TOKENS, false);
-    azr_model_memory bf16 = azr_model_plan(shape, AZR_DTYPE_BF16, TOKENS, STREAMS, TOKENS, false);
+    azr_model_memory f32 =
+        azr_model_plan(shape, AZR_DTYPE_F32, AZR_KV_F16, TOKENS, STREAMS, TOKENS, false);
+    azr_model_memory bf16 =
+        azr_model_plan(shape, AZR_DTYPE_BF16, AZR_KV_F16, TOKENS, STREAMS, TOKENS, false);
     printf("  parameters         %.1f million, %.1f MiB as f32\n",
            (double)f32.weights / sizeof(float) / 1e6, mebibytes(f32.weights));
     printf("  to generate        %.0f MiB (f32), %.0f MiB (bf16), with 64 streams and 2048 tokens "

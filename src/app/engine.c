@@ -64,6 +64,7 @@ azr_status azr_engine_open(const azr_config *config, azr_engine *out_engine, azr
     if (status == AZR_OK)
         status = azr_model_open(config->model, (azr_dtype)config->dtype, &engine.model, error);
     if (status == AZR_OK) {
+        azr_model_set_kv_dtype(engine.model, (azr_kv_dtype)config->kv_dtype);
         int64_t n_vocab = azr_model_get_shape(engine.model)->n_vocab;
         int32_t n_ids = azr_tokenizer_size(engine.tokenizer);
         if (n_ids > n_vocab)
@@ -93,9 +94,9 @@ azr_status azr_engine_rollout_options(const azr_engine *engine, const azr_config
     if (config->kv_tokens > 0)
         return AZR_OK;
     enum { SOME_TOKENS = 1024 };
-    azr_model_memory memory =
-        azr_model_plan(azr_model_get_shape(engine->model), azr_model_dtype(engine->model),
-                       SOME_TOKENS, config->streams, SOME_TOKENS, false);
+    azr_model_memory memory = azr_model_plan(
+        azr_model_get_shape(engine->model), azr_model_dtype(engine->model),
+        azr_model_kv_dtype(engine->model), SOME_TOKENS, config->streams, SOME_TOKENS, false);
     int64_t fit = (int64_t)(azr_memory_available() / 2 / (memory.kv / SOME_TOKENS + 1));
     int64_t n_streams =
         (int64_t)n_sequences < config->streams ? (int64_t)n_sequences : config->streams;

@@ -41,6 +41,8 @@ const azr_config_option azr_config__options[] = {
     INTEGER(threads, "0", 0, 1024, "threads", "0: one for each core"),
     CHOICE(dtype, "auto", "what matrix products multiply in; auto: bf16 where the CPU has it",
            "auto", "f32", "bf16"),
+    CHOICE(kv_dtype, "f16", "what keys and values are rounded to, in rollout and training alike",
+           "f16", "f32"),
     INTEGER(memory_limit_mb, "0", 0, 1e9, "MB", "refuse a plan above this; 0: what is free"),
 
     /* tasks */

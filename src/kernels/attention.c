@@ -15,12 +15,12 @@ static int64_t max64(int64_t a, int64_t b)
 int64_t azr_kernels__attention_scratch(const azr_attention_shape *shape, int64_t n_keys,
                                        bool backward)
 {
-    /* A block of keys or values, transposed, pointers to its rows, and values that were bf16; for
-     * AZR_ATTENTION_PAIRS rows the scores of one block, backward: of all keys and gradients of one
-     * block. The plain kernels keep the scores of one row. */
+    /* A block of keys or values, transposed, and pointers to its rows; for AZR_ATTENTION_PAIRS rows
+     * the scores of one block, backward: of all keys and gradients of one block. The plain kernels
+     * keep the scores of one row. */
     int64_t n_blocks = (n_keys + AZR_ATTENTION_KEYS - 1) / AZR_ATTENTION_KEYS;
     int64_t n_scores = AZR_ATTENTION_KEYS * AZR_ATTENTION_PAIRS;
-    return (2 * AZR_ATTENTION_KEYS + 2) * shape->d_head +
+    return (AZR_ATTENTION_KEYS + 2) * shape->d_head +
            (backward ? (n_blocks + 1) * n_scores : n_scores + n_keys);
 }
 
@@ -29,8 +29,9 @@ static int64_t check_query(const azr_attention_query *query)
 {
     int64_t n_keys = 0, n_seen = query->first_position + query->n_rows;
     for (int64_t i = 0; i < query->n_spans; i++) {
-        AZR_CHECK(query->spans[i].page == NULL || query->spans[i].n <= AZR_KV_PAGE);
-        n_keys += query->spans[i].n;
+        const azr_kv_span *span = &query->spans[i];
+        AZR_CHECK((span->page == NULL && span->page_f16 == NULL) || span->n <= AZR_KV_PAGE);
+        n_keys += span->n;
     }
     AZR_CHECK(n_keys >= n_seen);
     return n_seen;
@@ -66,8 +67,8 @@ static int64_t count_shared(const azr_attention_query *a, const azr_attention_qu
     int64_t n = 0;
     for (int64_t i = 0; i < a->n_spans && i < b->n_spans; i++) {
         const azr_kv_span *s = &a->spans[i], *t = &b->spans[i];
-        if (s->k != t->k || s->v != t->v || s->k_bf16 != t->k_bf16 || s->v_bf16 != t->v_bf16 ||
-            s->page != t->page || s->stride != t->stride)
+        if (s->k != t->k || s->v != t->v || s->page != t->page || s->page_f16 != t->page_f16 ||
+            s->stride != t->stride)
             break;
         n += min64(s->n, t->n);
         if (s->n != t->n)
@@ -127,8 +128,7 @@ static int64_t list_forward_jobs(const azr_attention_shape *shape,
                                          min64(begin + n_rows_max, n),
                                          kv,
                                          min64(kv + step, n_kv),
-                                         NULL,
-                                         false};
+                                         NULL};
                 if (jobs != NULL)
                     jobs[n_jobs] = job;
             }
@@ -142,33 +142,76 @@ static void link_jobs(azr_attention_job *jobs, int64_t n_jobs, int n_threads)
 {
     for (int64_t i = 0; i + n_threads < n_jobs; i++) {
         azr_attention_job *next = &jobs[i + n_threads];
-        if (jobs[i].n_queries > 1 || next->n_queries > 1)
-            continue;
-        jobs[i].next = next;
-        next->is_fetched = jobs[i].kv_end - jobs[i].kv_begin > 1;
+        if (jobs[i].n_queries == 1 && next->n_queries == 1)
+            jobs[i].next = next;
     }
 }
 
-/* One token's keys to its column of a page, and its values to their row. */
+/* Where numbers of the key of kv head h at position i begin in a page (AZR_KV_PAGE apart), and of
+ * the value (side by side). */
+static int64_t key_place(int64_t d, int64_t h, int64_t i)
+{
+    return h * 2 * d * AZR_KV_PAGE + i;
+}
+
+static int64_t value_place(int64_t d, int64_t h, int64_t i)
+{
+    return (h * 2 + 1) * d * AZR_KV_PAGE + i * d;
+}
+
 static void write_place(int64_t n_kv_heads, int64_t d, const float *keys, int64_t i, float *page)
 {
     const float *values = keys + n_kv_heads * d;
-    for (int64_t h = 0; h < n_kv_heads; h++, page += 2 * d * AZR_KV_PAGE) {
+    for (int64_t h = 0; h < n_kv_heads; h++) {
+        float *key = page + key_place(d, h, i);
         for (int64_t e = 0; e < d; e++)
-            page[e * AZR_KV_PAGE + i] = keys[h * d + e];
-        memcpy(page + d * AZR_KV_PAGE + i * d, values + h * d, (size_t)d * sizeof(float));
+            key[e * AZR_KV_PAGE] = keys[h * d + e];
+        memcpy(page + value_place(d, h, i), values + h * d, (size_t)d * sizeof(float));
     }
+}
+
+static void write_place_f16(int64_t n_kv_heads, int64_t d, const float *keys, int64_t i,
+                            uint16_t *page)
+{
+    enum { CHUNK = 128 };
+    const azr_kernel_table *table = azr_kernels__table();
+    const float *values = keys + n_kv_heads * d;
+    uint16_t halves[CHUNK];
+    for (int64_t h = 0; h < n_kv_heads; h++) {
+        uint16_t *key = page + key_place(d, h, i);
+        for (int64_t begin = 0; begin < d; begin += CHUNK) {
+            int64_t n = min64(CHUNK, d - begin);
+            table->to_f16(n, keys + h * d + begin, halves);
+            for (int64_t e = 0; e < n; e++)
+                key[(begin + e) * AZR_KV_PAGE] = halves[e];
+        }
+        table->to_f16(d, values + h * d, page + value_place(d, h, i));
+    }
+}
+
+static int kv_write_threads(int64_t n_rows)
+{
+    return n_rows >= AZR_KV_PAGE ? azr_kernels_threads() : 1;
 }
 
 void azr_kv_write(int64_t n_rows, int64_t n_kv_heads, int64_t d_head, const float *rows,
                   int64_t stride, float *pages, const int64_t *places)
 {
-    int64_t page_floats = 2 * n_kv_heads * d_head * AZR_KV_PAGE;
-#pragma omp parallel for num_threads(n_rows >= AZR_KV_PAGE ? azr_kernels_threads() : 1) \
-    schedule(static)
+    int64_t page_size = 2 * n_kv_heads * d_head * AZR_KV_PAGE;
+#pragma omp parallel for num_threads(kv_write_threads(n_rows)) schedule(static)
     for (int64_t r = 0; r < n_rows; r++)
         write_place(n_kv_heads, d_head, rows + r * stride, places[r] % AZR_KV_PAGE,
-                    pages + places[r] / AZR_KV_PAGE * page_floats);
+                    pages + places[r] / AZR_KV_PAGE * page_size);
+}
+
+void azr_kv_write_f16(int64_t n_rows, int64_t n_kv_heads, int64_t d_head, const float *rows,
+                      int64_t stride, uint16_t *pages, const int64_t *places)
+{
+    int64_t page_size = 2 * n_kv_heads * d_head * AZR_KV_PAGE;
+#pragma omp parallel for num_threads(kv_write_threads(n_rows)) schedule(static)
+    for (int64_t r = 0; r < n_rows; r++)
+        write_place_f16(n_kv_heads, d_head, rows + r * stride, places[r] % AZR_KV_PAGE,
+                        pages + places[r] / AZR_KV_PAGE * page_size);
 }
 
 void azr_attention_forward(const azr_attention_shape *shape, const azr_attention_query *queries,

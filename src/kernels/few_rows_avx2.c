@@ -32,8 +32,8 @@ typedef struct tile {
     const float *ahead, *last; /* the first and the last line to ask for */
 } tile;
 
-/* sum + x w with w in a register. The compiler would rather read w from memory again for each of the
- * rows, and so many loads take longer than the sums (Zen 3: 6 % of a product of 64 rows). */
+/* sum + x w with w in a register. The compiler would rather read w from memory again for each of
+ * the rows, and so many loads take longer than the sums (Zen 3: 6 % of a product of 64 rows). */
 static inline __attribute__((always_inline)) __m256 multiply_add(__m256 x, __m256 w, __m256 sum)
 {
     __asm__("vfmadd231ps %2, %1, %0" : "+x"(sum) : "x"(x), "x"(w));

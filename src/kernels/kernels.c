@@ -156,34 +156,12 @@ void azr_bias_backward(int64_t n_rows, int64_t d, const float *dy, float *dbias)
     }
 }
 
-void azr_to_bf16(int64_t n_rows, int64_t d, const float *x, int64_t x_stride, uint16_t *y,
-                 int64_t y_stride, const int64_t *y_rows)
+void azr_round_to_f16(int64_t n_rows, int64_t d, float *x, int64_t stride)
 {
     const azr_kernel_table *table = azr_kernels__table();
 #pragma omp parallel for num_threads(threads_for(n_rows, n_rows *d)) schedule(static)
     for (int64_t r = 0; r < n_rows; r++)
-        table->to_bf16(d, x + r * x_stride, y + (y_rows != NULL ? y_rows[r] : r) * y_stride);
-}
-
-static void round_row(int64_t d, float *x)
-{
-    enum { CHUNK = 256 };
-    uint16_t halves[CHUNK];
-    for (int64_t begin = 0; begin < d; begin += CHUNK) {
-        int64_t n = min64(CHUNK, d - begin);
-        azr_kernels__table()->to_bf16(n, x + begin, halves);
-        for (int64_t i = 0; i < n; i++) {
-            uint32_t bits = (uint32_t)halves[i] << 16;
-            memcpy(&x[begin + i], &bits, sizeof bits);
-        }
-    }
-}
-
-void azr_round_to_bf16(int64_t n_rows, int64_t d, float *x, int64_t stride)
-{
-#pragma omp parallel for num_threads(threads_for(n_rows, n_rows *d)) schedule(static)
-    for (int64_t r = 0; r < n_rows; r++)
-        round_row(d, x + r * stride);
+        table->round_to_f16(d, x + r * stride);
 }
 
 void azr_add(int64_t n, const float *x, float *y)

@@ -42,14 +42,13 @@ typedef void azr_embedding_backward_kernel(int64_t n_rows, int64_t d, int64_t n_
  * all heads that share one of the kv heads [kv_begin, kv_end). More than one query: all of them
  * have one row, and shared[i] is how many first positions query i has in the same memory as query
  * i - 1. next: a job that the same thread does after this one and whose first keys this one shall
- * fetch, or NULL; is_fetched: this is such a job. */
+ * fetch, or NULL. */
 typedef struct azr_attention_job {
     const azr_attention_query *queries;
     const int64_t *shared;
     int64_t n_queries;
     int64_t i_begin, i_end, kv_begin, kv_end;
     const struct azr_attention_job *next;
-    bool is_fetched;
 } azr_attention_job;
 
 /* scratch: azr_kernels__attention_scratch floats, 64-byte aligned. */
@@ -84,6 +83,9 @@ typedef double azr_sum_squares_kernel(int64_t n, const float *x);
 typedef void azr_exp_kernel(int64_t n, const float *x, float *y);
 /* Rounds to nearest even; a NaN stays a NaN. */
 typedef void azr_to_bf16_kernel(int64_t n, const float *x, uint16_t *y);
+/* The same; what is beyond the largest number of f16, 65504, becomes that. */
+typedef void azr_to_f16_kernel(int64_t n, const float *x, uint16_t *y);
+typedef void azr_round_to_f16_kernel(int64_t n, float *x);
 
 typedef struct azr_kernel_table {
     azr_rmsnorm_forward_kernel *rmsnorm_forward;
@@ -103,6 +105,8 @@ typedef struct azr_kernel_table {
     azr_adamw_kernel *adamw;
     azr_sum_squares_kernel *sum_squares;
     azr_to_bf16_kernel *to_bf16;
+    azr_to_f16_kernel *to_f16;
+    azr_round_to_f16_kernel *round_to_f16;
     azr_exp_kernel *exp;
 } azr_kernel_table;
 
@@ -133,6 +137,8 @@ azr_draw_kernel azr_kernels__draw_token_ref;
 azr_adamw_kernel azr_kernels__adamw_ref;
 azr_sum_squares_kernel azr_kernels__sum_squares_ref;
 azr_to_bf16_kernel azr_kernels__to_bf16_ref;
+azr_to_f16_kernel azr_kernels__to_f16_ref;
+azr_round_to_f16_kernel azr_kernels__round_to_f16_ref;
 azr_exp_kernel azr_kernels__exp_ref;
 
 #endif

@@ -83,7 +83,7 @@ void azr_model__backward_rows(azr_model *model)
     const azr_model_shape *s = &model->shape;
     azr_model__rows *rows = &model->kept_rows;
     bool recompute = model->kept.keep == KEEP_INPUTS;
-    AZR_CHECK(model->kept.keep != KEEP_NOTHING && rows->cache == NULL && rows->cache_bf16 == NULL);
+    AZR_CHECK(model->kept.keep != KEEP_NOTHING && rows->cache == NULL && rows->cache_f16 == NULL);
     for (int64_t l = s->n_layers - 1; l >= 0; l--) {
         if (recompute)
             azr_model__recompute_layer(model, l);

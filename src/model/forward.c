@@ -21,25 +21,22 @@ static void norm_heads(const azr_model_shape *s, int64_t n_rows, const float *we
         azr_rmsnorm_forward(n_rows, e, s->norm_eps, heads + h * e, w, weights, heads + h * e, w);
 }
 
-/* Keys and values lie side by side in a fused row, and so in the cache: 2 K E numbers a token. A
- * model that computes in bf16 looks at keys and values rounded to it, wherever they lie: so the
- * cache holds them in half the memory, and a token sees the same bits in it as in a batch. (Their
- * gradients pass the rounding as they are, as in PyTorch.) */
+/* Keys and values lie side by side in a fused row: 2 K E numbers a token. What the cache would
+ * round is rounded in a batch too, so that a token sees the same bits in both. */
 static void store_keys(const azr_model *model, const azr_model__rows *rows, int64_t i_layer,
                        float *qkv)
 {
     const azr_model_shape *s = &model->shape;
     int64_t w = azr_model__qkv_width(s), n = 2 * s->n_kv_heads * s->d_head;
     float *keys = qkv + s->n_heads * s->d_head;
-    if (rows->cache_bf16 != NULL) {
-        azr_to_bf16(rows->n_rows, n, keys, w, rows->cache_bf16 + i_layer * rows->span_step, n,
-                    rows->places);
-    } else if (rows->cache != NULL) {
+    if (rows->cache_f16 != NULL)
+        azr_kv_write_f16(rows->n_rows, s->n_kv_heads, s->d_head, keys, w,
+                         rows->cache_f16 + i_layer * rows->span_step, rows->places);
+    else if (rows->cache != NULL)
         azr_kv_write(rows->n_rows, s->n_kv_heads, s->d_head, keys, w,
                      rows->cache + i_layer * rows->span_step, rows->places);
-    } else if (model->dtype == AZR_DTYPE_BF16) {
-        azr_round_to_bf16(rows->n_rows, n, keys, w);
-    }
+    else if (model->kv_dtype == AZR_KV_F16)
+        azr_round_to_f16(rows->n_rows, n, keys, w);
 }
 
 /* From a layer's keys to the next layer's, in caches and batches alike. */
@@ -47,9 +44,8 @@ static void step_spans(azr_model__rows *rows)
 {
     for (int64_t i = 0; i < rows->n_spans; i++) {
         azr_kv_span *span = &rows->spans[i];
-        if (rows->cache_bf16 != NULL) {
-            span->k_bf16 += rows->span_step;
-            span->v_bf16 += rows->span_step;
+        if (rows->cache_f16 != NULL) {
+            span->page_f16 += rows->span_step;
         } else if (rows->cache != NULL) {
             span->page += rows->span_step;
         } else {

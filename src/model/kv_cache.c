@@ -24,9 +24,9 @@ typedef struct kv_segment {
 struct azr_kv {
     azr_model *model;
     int64_t n_pages, n_free;
-    float *pages;          /* [n_layers][n_pages][AZR_KV_PAGE * 2 K E] */
-    uint16_t *places_bf16; /* in place of pages: [n_layers][n_pages * AZR_KV_PAGE][2 K E] */
-    int32_t *free_pages;   /* the last n_free are taken from the end */
+    float *pages;        /* [n_layers][n_pages][AZR_KV_PAGE * 2 K E] */
+    uint16_t *pages_f16; /* in place of pages, as the model's kv_dtype is */
+    int32_t *free_pages; /* the last n_free are taken from the end */
     kv_segment *segments;
     int32_t n_segments, capacity;
     int32_t *free_ids; /* [capacity] */
@@ -44,10 +44,9 @@ static int64_t pages_of(int64_t n_tokens)
     return (n_tokens + AZR_KV_PAGE - 1) / AZR_KV_PAGE;
 }
 
-size_t azr_model__kv_bytes(const azr_model_shape *s, azr_dtype dtype, int64_t n_tokens)
+size_t azr_model__kv_bytes(const azr_model_shape *s, azr_kv_dtype kv_dtype, int64_t n_tokens)
 {
-    bool bf16 = dtype == AZR_DTYPE_BF16 || (dtype == AZR_DTYPE_AUTO && azr_kernels_have_bf16());
-    size_t bytes = bf16 ? sizeof(uint16_t) : sizeof(float);
+    size_t bytes = kv_dtype == AZR_KV_F16 ? sizeof(uint16_t) : sizeof(float);
     return (size_t)(pages_of(n_tokens) * AZR_KV_PAGE) * (size_t)(s->n_layers * place_size(s)) *
            bytes;
 }
@@ -60,16 +59,17 @@ azr_status azr_kv_create(azr_model *model, int64_t n_tokens, azr_kv **out_kv, az
                              "a cache of %lld tokens, must be 1 to 1073741824",
                              (long long)n_tokens);
     azr_kv *kv = azr_alloc(1, sizeof *kv);
-    size_t n_bytes = azr_model__kv_bytes(&model->shape, model->dtype, n_tokens);
+    size_t n_bytes = azr_model__kv_bytes(&model->shape, model->kv_dtype, n_tokens);
     kv->model = model;
+    model->n_caches++;
     kv->n_pages = kv->n_free = pages_of(n_tokens);
-    void *places = azr_try_alloc_untouched(n_bytes);
-    if (model->dtype == AZR_DTYPE_BF16)
-        kv->places_bf16 = places;
+    void *pages = azr_try_alloc_untouched(n_bytes);
+    if (model->kv_dtype == AZR_KV_F16)
+        kv->pages_f16 = pages;
     else
-        kv->pages = places;
+        kv->pages = pages;
     kv->free_pages = azr_try_alloc((size_t)kv->n_pages, sizeof *kv->free_pages);
-    if (places == NULL || kv->free_pages == NULL) {
+    if (pages == NULL || kv->free_pages == NULL) {
         azr_kv_destroy(kv);
         return azr_error_set(error, AZR_ERROR_MEMORY,
                              "no memory for the keys and values of %lld tokens (%.1f MiB)",
@@ -91,7 +91,8 @@ void azr_kv_destroy(azr_kv *kv)
     azr_free(kv->free_ids);
     azr_free(kv->free_pages);
     azr_free(kv->pages);
-    azr_free(kv->places_bf16);
+    azr_free(kv->pages_f16);
+    kv->model->n_caches--;
     azr_free(kv);
 }
 
@@ -255,17 +256,15 @@ static int64_t count_pages(const azr_kv *kv, int32_t id)
 static int64_t push_pages(const azr_kv *kv, const kv_segment *segment, int64_t n_tokens,
                           azr_kv_span *spans, int64_t n_spans)
 {
-    int64_t stride = place_size(&kv->model->shape);
+    int64_t page_size = AZR_KV_PAGE * place_size(&kv->model->shape);
     for (int64_t i = 0; i * AZR_KV_PAGE < n_tokens; i++) {
         int64_t left = n_tokens - i * AZR_KV_PAGE;
-        int64_t at = (int64_t)segment->pages[i] * AZR_KV_PAGE * stride;
-        azr_kv_span span = {.stride = stride, .n = left < AZR_KV_PAGE ? left : AZR_KV_PAGE};
-        if (kv->places_bf16 != NULL) {
-            span.k_bf16 = kv->places_bf16 + at;
-            span.v_bf16 = span.k_bf16 + stride / 2;
-        } else {
+        int64_t at = segment->pages[i] * page_size;
+        azr_kv_span span = {.n = left < AZR_KV_PAGE ? left : AZR_KV_PAGE};
+        if (kv->pages_f16 != NULL)
+            span.page_f16 = kv->pages_f16 + at;
+        else
             span.page = kv->pages + at;
-        }
         n_spans = azr_model__span_push(spans, n_spans, &span);
     }
     return n_spans;
@@ -327,7 +326,7 @@ static void run_pass(azr_kv *kv, const azr_extension *extensions, size_t n, int6
         *at = end == e->n_tokens ? (cursor){at->i + 1, 0} : (cursor){at->i, end};
     }
     rows->cache = kv->pages;
-    rows->cache_bf16 = kv->places_bf16;
+    rows->cache_f16 = kv->pages_f16;
     rows->span_step = kv->n_pages * AZR_KV_PAGE * place_size(&model->shape);
     const float *x = azr_model__forward_rows(model, rows, &model->passing);
     for (size_t i = first; i < at->i; i++) {

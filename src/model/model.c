@@ -82,6 +82,7 @@ static azr_status allocate(const azr_model_shape *shape, azr_dtype dtype, azr_mo
 {
     azr_model *model = azr_alloc(1, sizeof *model);
     model->shape = *shape;
+    model->kv_dtype = AZR_KV_F32;
     azr_status status = azr_dtype_resolve(dtype, &model->dtype, error);
     if (status == AZR_OK)
         status = azr_model__layout_create(shape, &model->layout, error);
@@ -227,6 +228,12 @@ void azr_model__release_layers(azr_model *model)
     azr_memory_trim();
 }
 
+void azr_model_set_kv_dtype(azr_model *model, azr_kv_dtype kv_dtype)
+{
+    AZR_CHECK(!model->has_kept && model->n_caches == 0);
+    model->kv_dtype = kv_dtype;
+}
+
 void azr_model_set_recompute(azr_model *model, bool recompute)
 {
     AZR_CHECK(!model->has_kept);
@@ -245,6 +252,11 @@ const azr_model_shape *azr_model_get_shape(const azr_model *model)
 azr_dtype azr_model_dtype(const azr_model *model)
 {
     return model->dtype;
+}
+
+azr_kv_dtype azr_model_kv_dtype(const azr_model *model)
+{
+    return model->kv_dtype;
 }
 
 float *azr_model_weights(azr_model *model)

@@ -97,10 +97,10 @@ typedef struct azr_model__rows {
     int32_t *tokens, *positions; /* [n_rows] */
     azr_attention_query *queries;
     azr_kv_span *spans;
-    int64_t span_step;    /* numbers from a layer's keys to the next layer's */
-    float *cache;         /* KV cache of layer 0, NULL: keys and values stay where they are */
-    uint16_t *cache_bf16; /* in place of cache when the model computes in bf16 */
-    int64_t *places;      /* [n_rows] token places in the cache */
+    int64_t span_step;   /* numbers from a layer's keys to the next layer's */
+    float *cache;        /* KV cache of layer 0 in f32; or */
+    uint16_t *cache_f16; /* in f16; both NULL: keys and values stay where they are */
+    int64_t *places;     /* [n_rows] token places in the cache */
     int64_t capacity_rows, capacity_queries, capacity_spans;
 } azr_model__rows;
 
@@ -163,6 +163,8 @@ enum {
 struct azr_model {
     azr_model_shape shape;
     azr_dtype dtype;
+    azr_kv_dtype kv_dtype;
+    int n_caches;
     azr_model__layout layout;
     float *weights, *gradients;
     azr_model__layer *layers;
@@ -196,7 +198,7 @@ azr_status azr_model__head_space_ensure(azr_model *model, azr_error *error);
 azr_status azr_model__rope_ensure(azr_model *model, int64_t n_positions, azr_error *error);
 
 /* kv_cache.c: bytes of a cache for so many tokens. */
-size_t azr_model__kv_bytes(const azr_model_shape *shape, azr_dtype dtype, int64_t n_tokens);
+size_t azr_model__kv_bytes(const azr_model_shape *shape, azr_kv_dtype kv_dtype, int64_t n_tokens);
 
 /* --- passes ----------------------------------------------------------------------------------- */
 

@@ -244,7 +244,7 @@ azr_status azr_model__rows_resize(azr_model__rows *rows, int64_t n_rows, int64_t
     rows->n_queries = n_queries;
     rows->n_spans = 0;
     rows->cache = NULL;
-    rows->cache_bf16 = NULL;
+    rows->cache_f16 = NULL;
     return AZR_OK;
 }
 
@@ -262,11 +262,9 @@ int64_t azr_model__span_push(azr_kv_span *spans, int64_t n_spans, const azr_kv_s
 {
     if (span->n == 0)
         return n_spans;
-    if (n_spans > 0 && span->page == NULL) {
+    if (n_spans > 0 && span->k != NULL) {
         azr_kv_span *last = &spans[n_spans - 1];
-        int64_t n = last->n * last->stride;
-        if (last->stride == span->stride &&
-            (span->k != NULL ? last->k + n == span->k : last->k_bf16 + n == span->k_bf16)) {
+        if (last->stride == span->stride && last->k + last->n * last->stride == span->k) {
             last->n += span->n;
             return n_spans;
         }
@@ -318,8 +316,9 @@ static size_t plan_products(const azr_model_shape *s, azr_dtype dtype, int64_t n
     return layer > head ? layer : head;
 }
 
-azr_model_memory azr_model_plan(const azr_model_shape *s, azr_dtype dtype, int64_t kv_tokens,
-                                int64_t streams, int64_t micro_batch_tokens, bool recompute)
+azr_model_memory azr_model_plan(const azr_model_shape *s, azr_dtype dtype, azr_kv_dtype kv_dtype,
+                                int64_t kv_tokens, int64_t streams, int64_t micro_batch_tokens,
+                                bool recompute)
 {
     azr_model_memory plan = {0};
     int64_t n_pass = streams > AZR_MODEL__PREFILL_ROWS ? streams : AZR_MODEL__PREFILL_ROWS;
@@ -327,7 +326,7 @@ azr_model_memory azr_model_plan(const azr_model_shape *s, azr_dtype dtype, int64
     plan.weights = (size_t)azr_model__count_weights(s) * sizeof(float);
     plan.gradients = plan.weights;
     plan.compute = plan_compute(s, dtype, streams, recompute);
-    plan.kv = kv_tokens > 0 ? azr_model__kv_bytes(s, dtype, kv_tokens) : 0;
+    plan.kv = kv_tokens > 0 ? azr_model__kv_bytes(s, kv_dtype, kv_tokens) : 0;
     plan.activations =
         (space_floats(s, keep, micro_batch_tokens) + gradient_floats(s, micro_batch_tokens)) *
         sizeof(float);

@@ -53,7 +53,8 @@ static size_t plan_reference(const azr_config *config, const azr_model_shape *sh
 {
     if (config->kl_coef <= 0.0)
         return 0;
-    azr_model_memory memory = azr_model_plan(shape, dtype, 0, 0, config->micro_batch_tokens, false);
+    azr_model_memory memory = azr_model_plan(shape, dtype, (azr_kv_dtype)config->kv_dtype, 0, 0,
+                                             config->micro_batch_tokens, false);
     return memory.weights + memory.compute / 2 + memory.scoring + memory.scratch;
 }
 
@@ -61,9 +62,9 @@ static void fill_plan(const azr_config *config, const azr_model_shape *shape,
                       const azr_model_shape *reference, plan *p)
 {
     int64_t n_workers = config->exec_workers > 0 ? config->exec_workers : azr_kernels_threads();
-    azr_model_memory memory =
-        azr_model_plan(shape, p->dtype, azr_train__kv_tokens(config), config->streams,
-                       config->micro_batch_tokens, p->recompute);
+    azr_model_memory memory = azr_model_plan(shape, p->dtype, (azr_kv_dtype)config->kv_dtype,
+                                             azr_train__kv_tokens(config), config->streams,
+                                             config->micro_batch_tokens, p->recompute);
     p->n = p->total = 0;
     add_row(p, "weights (f32)", memory.weights);
     add_row(p, "packed weights", memory.compute);

@@ -43,6 +43,8 @@ static azr_status open_reference(azr_trainer *trainer, azr_error *error)
     const char *path = config->reference_model[0] != '\0' ? config->reference_model : config->model;
     azr_progress_printf(&trainer->progress, "loading %s as reference", path);
     azr_status status = azr_model_open(path, (azr_dtype)config->dtype, &trainer->reference, error);
+    if (status == AZR_OK)
+        azr_model_set_kv_dtype(trainer->reference, (azr_kv_dtype)config->kv_dtype);
     if (status == AZR_OK && azr_model_get_shape(trainer->reference)->n_vocab !=
                                 azr_model_get_shape(trainer->model)->n_vocab)
         status = azr_error_set(error, AZR_ERROR_INPUT,
@@ -61,6 +63,8 @@ static azr_status open_model(azr_trainer *trainer, const char *folder, azr_error
         status = azr_tokenizer_open(folder, &trainer->tokenizer, error);
     if (status == AZR_OK)
         status = azr_model_open(folder, (azr_dtype)trainer->config.dtype, &trainer->model, error);
+    if (status == AZR_OK)
+        azr_model_set_kv_dtype(trainer->model, (azr_kv_dtype)trainer->config.kv_dtype);
     if (status == AZR_OK &&
         azr_tokenizer_size(trainer->tokenizer) > azr_model_get_shape(trainer->model)->n_vocab)
         status = azr_error_set(error, AZR_ERROR_INPUT,

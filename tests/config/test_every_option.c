@@ -24,6 +24,7 @@ static const struct {
     {"seed", "train/test_train.c", "test_seed_matters"},
     {"threads", "train/test_resource_switches.c", "test_threads"},
     {"dtype", "train/test_resource_switches.c", "test_dtype"},
+    {"kv_dtype", "train/test_resource_switches.c", "test_kv_dtype"},
     {"memory_limit_mb", "train/test_train.c", "test_refusals"},
     {"template", "train/test_kind_switches.c", "test_azr_template"},
     {"kinds", "train/test_kind_switches.c", "test_error_kind"},

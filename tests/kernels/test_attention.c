@@ -225,49 +225,93 @@ static void run_cut(const forest *f, int64_t from, int64_t n, int64_t cut, float
     azr_attention_forward(&f->shape, &query, 1, f->q, f->q_stride, out);
 }
 
+/* Memory for pages, in f32 or in f16. */
+typedef struct page_pool {
+    float *page; /* the next one; NULL: f16 */
+    uint16_t *page_f16;
+} page_pool;
+
+static int64_t page_size(const forest *f)
+{
+    return 2 * f->shape.n_kv_heads * f->shape.d_head * AZR_KV_PAGE;
+}
+
+/* The pool's next page, all of it NaN. */
+static azr_kv_span take_page(page_pool *pool, int64_t size)
+{
+    azr_kv_span span = {.page = pool->page, .page_f16 = pool->page_f16};
+    if (pool->page != NULL) {
+        for (int64_t j = 0; j < size; j++)
+            pool->page[j] = NAN;
+        pool->page += size;
+    } else {
+        for (int64_t j = 0; j < size; j++)
+            pool->page_f16[j] = 0x7e00;
+        pool->page_f16 += size;
+    }
+    return span;
+}
+
 /* Spans of pages that hold what rows [at, at + n) of the forest hold, `cut` of them in each; what
- * is not written is NaN. Takes pages from *page on; returns the number of spans. */
-static int64_t push_pages(const forest *f, int64_t at, int64_t n, int64_t cut, float **page,
+ * is not written is NaN. Returns the number of spans. */
+static int64_t push_pages(const forest *f, int64_t at, int64_t n, int64_t cut, page_pool *pool,
                           azr_kv_span *spans)
 {
-    int64_t d_kv = f->shape.n_kv_heads * f->shape.d_head, n_floats = 2 * d_kv * AZR_KV_PAGE;
-    int64_t n_spans = 0;
+    int64_t n_kv = f->shape.n_kv_heads, d = f->shape.d_head, d_kv = n_kv * d, n_spans = 0;
     float row[512];
     assert_true(2 * d_kv <= 512);
     for (int64_t i = 0; i < n; i++) {
         int64_t place = i % cut;
-        if (place == 0) {
-            *page += n_spans > 0 ? n_floats : 0;
-            for (int64_t j = 0; j < n_floats; j++)
-                (*page)[j] = NAN;
-            spans[n_spans++] = (azr_kv_span){.page = *page};
-        }
+        if (place == 0)
+            spans[n_spans++] = take_page(pool, page_size(f));
+        azr_kv_span *span = &spans[n_spans - 1];
         memcpy(row, f->k + (at + i) * f->kv_stride, (size_t)d_kv * sizeof *row);
         memcpy(row + d_kv, f->v + (at + i) * f->kv_stride, (size_t)d_kv * sizeof *row);
-        azr_kv_write(1, f->shape.n_kv_heads, f->shape.d_head, row, 2 * d_kv, *page, &place);
-        spans[n_spans - 1].n = place + 1;
+        if (span->page != NULL) /* written through the span's address, which is the pool's own */
+            azr_kv_write(1, n_kv, d, row, 2 * d_kv, (float *)span->page, &place);
+        else
+            azr_kv_write_f16(1, n_kv, d, row, 2 * d_kv, (uint16_t *)span->page_f16, &place);
+        span->n = place + 1;
     }
-    *page += n_floats;
     return n_spans;
 }
 
 /* run_cut with keys and values in pages. */
-static void run_pages(const forest *f, int64_t from, int64_t n, int64_t cut, float *pages,
+static void run_pages(const forest *f, int64_t from, int64_t n, int64_t cut, page_pool pool,
                       float *out)
 {
     azr_kv_span spans[LONG];
-    int64_t n_spans = push_pages(f, 0, from + n, cut, &pages, spans);
+    int64_t n_spans = push_pages(f, 0, from + n, cut, &pool, spans);
     azr_attention_query query = {from, n, from, spans, n_spans, 0};
     azr_attention_forward(&f->shape, &query, 1, f->q, f->q_stride, out);
 }
 
-static void exact_pages(const azr_attention_shape *shape)
+static void round_keys(forest *f, int64_t n_keys)
+{
+    azr_round_to_f16(n_keys, f->kv_stride, f->k, f->kv_stride);
+    azr_round_to_f16(n_keys, f->kv_stride, f->v, f->kv_stride);
+}
+
+/* Room for n pages. */
+static page_pool make_pool(const forest *f, int64_t n, bool is_f16)
+{
+    page_pool pool = {0};
+    size_t n_numbers = (size_t)(n * page_size(f));
+    if (is_f16)
+        pool.page_f16 = calloc(n_numbers, sizeof *pool.page_f16);
+    else
+        pool.page = calloc(n_numbers, sizeof *pool.page);
+    return pool;
+}
+
+static void exact_pages(const azr_attention_shape *shape, bool is_f16)
 {
     int64_t d_q = shape->n_heads * shape->d_head;
-    int64_t n_floats = 2 * shape->n_kv_heads * shape->d_head * AZR_KV_PAGE;
     forest f = make_forest(shape, LONG, 0);
     float *whole = test_array(LONG * d_q, 9, 1), *other = test_array(LONG * d_q, 10, 1);
-    float *pages = calloc((size_t)(LONG * n_floats), sizeof *pages);
+    page_pool pool = make_pool(&f, LONG, is_f16);
+    if (is_f16)
+        round_keys(&f, LONG);
     run_cut(&f, 0, LONG, LONG, whole);
     static const int64_t cuts[] = {1, 5, 15, 16}, pieces[] = {LONG, 1, 2, 3, 64, 100};
     for (size_t c = 0; c < sizeof cuts / sizeof cuts[0]; c++) {
@@ -275,12 +319,13 @@ static void exact_pages(const azr_attention_shape *shape)
             memset(other, 0, (size_t)(LONG * d_q) * sizeof *other);
             for (int64_t from = 0; from < LONG; from += pieces[i]) {
                 int64_t n = LONG - from < pieces[i] ? LONG - from : pieces[i];
-                run_pages(&f, from, n, cuts[c], pages, other);
+                run_pages(&f, from, n, cuts[c], pool, other);
             }
             assert_same_bits(LONG * d_q, other, whole);
         }
     }
-    free(pages);
+    free(pool.page);
+    free(pool.page_f16);
     test_arrays_end();
 }
 
@@ -315,83 +360,94 @@ static void exact_level(const char *level)
     test_arrays_end();
     static const azr_attention_shape shapes[] = {
         {9, 3, 64, 0.125F}, {14, 2, 64, 0.125F}, {4, 1, 34, 0.2F}, {4, 2, 6, 0.4F}};
-    for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++)
-        exact_pages(&shapes[i]);
+    for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
+        exact_pages(&shapes[i], false);
+        exact_pages(&shapes[i], true);
+    }
 }
 
-/* Leaves below shared ancestors, a row each, as decoding many answers does: whatever goes together,
- * each has the bits that it has alone; and so have keys and values that lie in bf16, or in pages.
- */
+/* Leaves below shared ancestors. */
+enum { ROOT = 150, STEM = 40, N_LEAVES = 23, N_LEAF = 90 };
+
+typedef struct leaf_list {
+    azr_attention_query queries[N_LEAVES];
+    azr_kv_span spans[N_LEAVES][ROOT + STEM + N_LEAF];
+} leaf_list;
+
+static int64_t leaf_size(int i)
+{
+    return i % 5 == 0 ? 1 : 4 * i;
+}
+
+static azr_attention_query leaf_query(int i, const azr_kv_span *spans, int64_t n_spans)
+{
+    return (azr_attention_query){i, 1, ROOT + STEM + leaf_size(i) - 1, spans, n_spans, 0};
+}
+
+static void list_rows(const forest *f, leaf_list *list)
+{
+    for (int i = 0; i < N_LEAVES; i++) {
+        azr_kv_span *spans = list->spans[i];
+        spans[0] = span_of(f, 0, ROOT);
+        spans[1] = span_of(f, ROOT + (i / 12) * STEM, STEM);
+        spans[2] = span_of(f, ROOT + 2 * STEM + (int64_t)i * N_LEAF, leaf_size(i));
+        list->queries[i] = leaf_query(i, spans, 3);
+    }
+}
+
+static void list_pages(const forest *f, page_pool pool, leaf_list *list)
+{
+    static azr_kv_span shared[2][ROOT + STEM];
+    int64_t n_root = push_pages(f, 0, ROOT, AZR_KV_PAGE, &pool, shared[0]), n_shared = n_root;
+    memcpy(shared[1], shared[0], (size_t)n_root * sizeof shared[0][0]);
+    for (int i = 0; i < 2; i++)
+        n_shared = n_root + push_pages(f, ROOT + (int64_t)i * STEM, STEM, AZR_KV_PAGE, &pool,
+                                       shared[i] + n_root);
+    for (int i = 0; i < N_LEAVES; i++) {
+        azr_kv_span *spans = list->spans[i];
+        memcpy(spans, shared[i / 12], (size_t)n_shared * sizeof *spans);
+        int64_t n_own = push_pages(f, ROOT + 2 * STEM + (int64_t)i * N_LEAF, leaf_size(i),
+                                   AZR_KV_PAGE, &pool, spans + n_shared);
+        list->queries[i] = leaf_query(i, spans, n_shared + n_own);
+    }
+}
+
+/* A row each, as decoding many answers does: whatever goes together, each has the bits that it has
+ * alone; and so have keys and values that lie in pages, in f32 or, if they are numbers of f16, in
+ * that. */
 static void leaves_level(const char *level)
 {
     (void)level;
-    enum { ROOT = 150, STEM = 40, N_LEAVES = 23, N_LEAF = 90 };
     azr_attention_shape shape = {9, 3, 64, 0.125F};
     int64_t d_q = 9 * 64, n_keys = ROOT + 2 * STEM + (int64_t)N_LEAVES * N_LEAF;
+    static leaf_list lists[3]; /* rows, pages in f32, in f16 */
     forest f = make_forest(&shape, n_keys, 0);
-    azr_round_to_bf16(n_keys, f.kv_stride, f.k, f.kv_stride);
-    azr_round_to_bf16(n_keys, f.kv_stride, f.v, f.kv_stride);
-    uint16_t *k = calloc((size_t)(n_keys * f.kv_stride), sizeof *k);
-    uint16_t *v = calloc((size_t)(n_keys * f.kv_stride), sizeof *v);
-    azr_to_bf16(n_keys, f.kv_stride, f.k, f.kv_stride, k, f.kv_stride, NULL);
-    azr_to_bf16(n_keys, f.kv_stride, f.v, f.kv_stride, v, f.kv_stride, NULL);
-    azr_kv_span spans[N_LEAVES][3], halves[N_LEAVES][3], shared[2][ROOT + STEM];
-    static azr_kv_span paged[N_LEAVES][ROOT + STEM + N_LEAF];
-    azr_attention_query queries[N_LEAVES], half_queries[N_LEAVES], page_queries[N_LEAVES];
-    float *pages = calloc((size_t)(n_keys * 2 * 3 * 64 * AZR_KV_PAGE / 8), sizeof *pages);
-    float *page = pages;
-    int64_t n_root = push_pages(&f, 0, ROOT, AZR_KV_PAGE, &page, shared[0]), n_shared = n_root;
-    memcpy(shared[1], shared[0], (size_t)n_root * sizeof shared[0][0]);
-    for (int i = 0; i < 2; i++)
-        n_shared = n_root + push_pages(&f, ROOT + (int64_t)i * STEM, STEM, AZR_KV_PAGE, &page,
-                                       shared[i] + n_root);
-    for (int i = 0; i < N_LEAVES; i++) {
-        int64_t n_own = i % 5 == 0 ? 1 : 4 * i;
-        spans[i][0] = span_of(&f, 0, ROOT);
-        spans[i][1] = span_of(&f, ROOT + (i / 12) * STEM, STEM);
-        spans[i][2] = span_of(&f, ROOT + 2 * STEM + (int64_t)i * N_LEAF, n_own);
-        queries[i] = (azr_attention_query){i, 1, ROOT + STEM + n_own - 1, spans[i], 3, 0};
-        half_queries[i] = queries[i];
-        half_queries[i].spans = halves[i];
-        memcpy(paged[i], shared[i / 12], (size_t)n_shared * sizeof paged[0][0]);
-        int64_t n_pages = push_pages(&f, ROOT + 2 * STEM + (int64_t)i * N_LEAF, n_own, AZR_KV_PAGE,
-                                     &page, paged[i] + n_shared);
-        page_queries[i] = queries[i];
-        page_queries[i].spans = paged[i];
-        page_queries[i].n_spans = n_shared + n_pages;
-        for (int j = 0; j < 3; j++) {
-            halves[i][j] = (azr_kv_span){.stride = f.kv_stride, .n = spans[i][j].n};
-            halves[i][j].k_bf16 = k + (spans[i][j].k - f.k);
-            halves[i][j].v_bf16 = v + (spans[i][j].v - f.v);
+    round_keys(&f, n_keys);
+    page_pool pool = make_pool(&f, n_keys / 8, false), pool_f16 = make_pool(&f, n_keys / 8, true);
+    list_rows(&f, &lists[0]);
+    list_pages(&f, pool, &lists[1]);
+    list_pages(&f, pool_f16, &lists[2]);
+    float *alone = test_array(N_LEAVES * d_q, 9, 1), *other = test_array(N_LEAVES * d_q, 10, 1);
+    /* At first they look as far as they reach; then every other leaf less far than what it shares
+     * does. */
+    for (int round = 0; round < 2; round++) {
+        for (int j = 0; j < 3; j++)
+            for (int i = 1; i < N_LEAVES && round == 1; i += 2)
+                lists[j].queries[i].first_position = 70;
+        for (int i = 0; i < N_LEAVES; i++)
+            azr_attention_forward(&shape, &lists[0].queries[i], 1, f.q, f.q_stride, alone);
+        for (int n_threads = 1; n_threads <= 3; n_threads++) {
+            azr_kernels_set_threads(n_threads);
+            for (int j = 0; j < 3; j++) {
+                memset(other, 0, (size_t)(N_LEAVES * d_q) * sizeof *other);
+                azr_attention_forward(&shape, lists[j].queries, N_LEAVES, f.q, f.q_stride, other);
+                assert_same_bits(N_LEAVES * d_q, other, alone);
+            }
         }
     }
-    float *alone = test_array(N_LEAVES * d_q, 9, 1), *other = test_array(N_LEAVES * d_q, 10, 1);
-    for (int i = 0; i < N_LEAVES; i++)
-        azr_attention_forward(&shape, &queries[i], 1, f.q, f.q_stride, alone);
-    for (int n_threads = 1; n_threads <= 3; n_threads++) {
-        azr_kernels_set_threads(n_threads);
-        azr_attention_forward(&shape, queries, N_LEAVES, f.q, f.q_stride, other);
-        assert_same_bits(N_LEAVES * d_q, other, alone);
-        memset(other, 0, (size_t)(N_LEAVES * d_q) * sizeof *other);
-        azr_attention_forward(&shape, half_queries, N_LEAVES, f.q, f.q_stride, other);
-        assert_same_bits(N_LEAVES * d_q, other, alone);
-        memset(other, 0, (size_t)(N_LEAVES * d_q) * sizeof *other);
-        azr_attention_forward(&shape, page_queries, N_LEAVES, f.q, f.q_stride, other);
-        assert_same_bits(N_LEAVES * d_q, other, alone);
-    }
-    /* Every other leaf looks less far than what it shares reaches. */
-    for (int i = 1; i < N_LEAVES; i += 2)
-        queries[i].first_position = page_queries[i].first_position = 70;
-    for (int i = 0; i < N_LEAVES; i++)
-        azr_attention_forward(&shape, &queries[i], 1, f.q, f.q_stride, alone);
-    azr_attention_forward(&shape, queries, N_LEAVES, f.q, f.q_stride, other);
-    assert_same_bits(N_LEAVES * d_q, other, alone);
-    azr_attention_forward(&shape, page_queries, N_LEAVES, f.q, f.q_stride, other);
-    assert_same_bits(N_LEAVES * d_q, other, alone);
     azr_kernels_set_threads(2);
-    free(pages);
-    free(k);
-    free(v);
+    free(pool.page);
+    free(pool_f16.page_f16);
 }
 
 static void test_leaves(void **state)

@@ -1,4 +1,4 @@
-/* AdamW against torch.optim.AdamW, sums of squares, rounding to bf16. */
+/* AdamW against torch.optim.AdamW, sums of squares, rounding to bf16 and f16. */
 #include "../support/arrays.h"
 
 #include "azr/kernels.h"
@@ -99,11 +99,71 @@ static void bf16_level(const char *level)
     assert_int_equal(y[37], 0xabcd);
 }
 
+/* Every number of f16 stays itself, and what lies between two of them goes to the nearer one, from
+ * halfway to the even one. */
+static void f16_level(const char *level)
+{
+    (void)level;
+    static const struct {
+        uint32_t f32;
+        uint16_t f16;
+    } cases[] = {
+        {0x3f800000, 0x3c00}, {0x3f801000, 0x3c00}, {0x3f803000, 0x3c02}, {0x3f801001, 0x3c01},
+        {0x477fe000, 0x7bff}, {0x477fefff, 0x7bff}, {0x477ff000, 0x7bff}, {0x7f7fffff, 0x7bff},
+        {0x7f800000, 0x7bff}, {0xff800000, 0xfbff}, {0xc7800000, 0xfbff}, {0x38800000, 0x0400},
+        {0x387fe000, 0x0400}, {0x387fc000, 0x03ff}, {0x33800000, 0x0001}, {0x33000000, 0x0000},
+        {0x33000001, 0x0001}, {0x33c00000, 0x0002}, {0xb3400000, 0x8001}, {0x00000001, 0x0000},
+        {0x80000000, 0x8000}, {0xbf801fff, 0xbc01},
+    };
+    enum { N = sizeof cases / sizeof cases[0], ALL = 0x7c00 };
+    static float x[2 * ALL + 5];
+    static uint16_t y[2 * ALL + 6], ref[2 * ALL + 5];
+    const azr_kernel_table *table = azr_kernels__table();
+    for (size_t i = 0; i < N; i++)
+        memcpy(&x[i], &cases[i].f32, 4);
+    x[N] = NAN;
+    y[37] = 0xabcd;
+    table->to_f16(37, x, y);
+    azr_kernels__to_f16_ref(37, x, ref);
+    for (size_t i = 0; i < N; i++)
+        assert_int_equal(y[i], cases[i].f16);
+    assert_true((y[N] & 0x7c00) == 0x7c00 && (y[N] & 0x3ff) != 0);
+    assert_memory_equal(y, ref, sizeof *y * 37);
+    assert_int_equal(y[37], 0xabcd);
+    table->round_to_f16(N + 1, x);
+    assert_true(isnan(x[N]) && x[0] == 1.0F && x[5] == 65504.0F && x[9] == -65504.0F);
+    assert_true(x[13] == 0x3ffp-24F && x[14] == 0x1p-24F && x[15] == 0.0F && x[17] == 0x1p-23F);
+    /* n-th number of f16, and halfway to the one behind it. */
+    for (int i = 0; i < ALL; i++) {
+        int exponent = i >> 10 > 0 ? i >> 10 : 1;
+        double last = ldexp(1, exponent - 25);
+        double number = (i & 0x3ff) * last + (i >> 10 > 0 ? 1024 * last : 0);
+        x[2 * i] = (float)number;
+        x[2 * i + 1] = (float)(number + last / 2);
+    }
+    table->to_f16((int64_t)2 * ALL, x, y);
+    azr_kernels__to_f16_ref((int64_t)2 * ALL, x, ref);
+    for (int i = 0; i < ALL; i++) {
+        assert_int_equal(y[2 * i], i);
+        assert_int_equal(y[2 * i + 1], i + 1 < ALL ? i + i % 2 : i);
+    }
+    assert_memory_equal(y, ref, sizeof *y * 2 * ALL);
+    static float rounded[2 * ALL], judged[2 * ALL];
+    memcpy(rounded, x, sizeof rounded);
+    memcpy(judged, x, sizeof judged);
+    table->round_to_f16((int64_t)2 * ALL, rounded);
+    azr_kernels__round_to_f16_ref((int64_t)2 * ALL, judged);
+    assert_memory_equal(rounded, judged, sizeof rounded);
+    for (int i = 0; i < ALL; i++)
+        assert_true(rounded[2 * i] == x[2 * i]);
+}
+
 static void test_levels(void **state)
 {
     (void)state;
     for_each_level(sums_level);
     for_each_level(bf16_level);
+    for_each_level(f16_level);
 }
 
 int main(void)

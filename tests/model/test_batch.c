@@ -186,7 +186,8 @@ static void check_plan(azr_family family)
     enum { N_TOKENS = 1000, N_STREAMS = 64 };
     azr_model *model = test_model(family, AZR_DTYPE_F32, 2);
     const azr_model_shape *shape = azr_model_get_shape(model);
-    azr_model_memory plan = azr_model_plan(shape, AZR_DTYPE_F32, 2000, N_STREAMS, N_TOKENS, false);
+    azr_model_memory plan =
+        azr_model_plan(shape, AZR_DTYPE_F32, AZR_KV_F32, 2000, N_STREAMS, N_TOKENS, false);
     int32_t *tokens = test_tokens(N_TOKENS, shape->n_vocab, 2);
     float logprob, dlogprob = 1, *states = azr_alloc(N_STREAMS * 48, sizeof *states);
     azr_segment segment = {-1, N_TOKENS, tokens};
@@ -224,8 +225,9 @@ static void test_plan(void **state)
         check_plan((azr_family)family);
     azr_model_shape shape = test_shape(AZR_FAMILY_LLAMA);
     if (azr_kernels_have_bf16()) {
-        size_t f32 = azr_model_plan(&shape, AZR_DTYPE_F32, 1, 1, 1, false).compute;
-        assert_true(azr_model_plan(&shape, AZR_DTYPE_BF16, 1, 1, 1, false).compute > f32);
+        size_t f32 = azr_model_plan(&shape, AZR_DTYPE_F32, AZR_KV_F32, 1, 1, 1, false).compute;
+        assert_true(azr_model_plan(&shape, AZR_DTYPE_BF16, AZR_KV_F32, 1, 1, 1, false).compute >
+                    f32);
     }
 }
 

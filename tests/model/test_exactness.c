@@ -214,10 +214,11 @@ static void check_sequence(azr_model *model, const int32_t *tokens, int32_t n, i
     azr_free(s.entropies);
 }
 
-static void check_tiny(azr_dtype dtype)
+static void check_tiny(azr_dtype dtype, azr_kv_dtype kv_dtype)
 {
     for (int family = AZR_FAMILY_LLAMA; family <= AZR_FAMILY_QWEN3; family++) {
         azr_model *model = test_model((azr_family)family, dtype, 3);
+        azr_model_set_kv_dtype(model, kv_dtype);
         int32_t lengths[] = {37, 150, 700};
         for (int i = 0; i < 3; i++) {
             int32_t *tokens =
@@ -232,7 +233,13 @@ static void check_tiny(azr_dtype dtype)
 static void test_tiny_f32(void **state)
 {
     (void)state;
-    check_tiny(AZR_DTYPE_F32);
+    check_tiny(AZR_DTYPE_F32, AZR_KV_F32);
+}
+
+static void test_tiny_f32_kv_f16(void **state)
+{
+    (void)state;
+    check_tiny(AZR_DTYPE_F32, AZR_KV_F16);
 }
 
 static void test_tiny_bf16(void **state)
@@ -240,13 +247,14 @@ static void test_tiny_bf16(void **state)
     (void)state;
     if (!azr_kernels_have_bf16())
         skip();
-    check_tiny(AZR_DTYPE_BF16);
+    check_tiny(AZR_DTYPE_BF16, AZR_KV_F16);
 }
 
 /* Gradients do not depend on the number of threads, nor on what was computed before. */
-static void check_gradients(azr_family family, azr_dtype dtype)
+static void check_gradients(azr_family family, azr_dtype dtype, azr_kv_dtype kv_dtype)
 {
     azr_model *model = test_model(family, dtype, 4);
+    azr_model_set_kv_dtype(model, kv_dtype);
     size_t n = (size_t)azr_model_n_weights(model);
     float *first = azr_alloc(n, sizeof *first), logprobs[300];
     int32_t *tokens = test_tokens(200, azr_model_get_shape(model)->n_vocab, 8);
@@ -287,9 +295,10 @@ static void test_gradients_repeat(void **state)
 {
     (void)state;
     for (int family = AZR_FAMILY_LLAMA; family <= AZR_FAMILY_QWEN3; family++) {
-        check_gradients((azr_family)family, AZR_DTYPE_F32);
+        check_gradients((azr_family)family, AZR_DTYPE_F32, AZR_KV_F32);
+        check_gradients((azr_family)family, AZR_DTYPE_F32, AZR_KV_F16);
         if (azr_kernels_have_bf16())
-            check_gradients((azr_family)family, AZR_DTYPE_BF16);
+            check_gradients((azr_family)family, AZR_DTYPE_BF16, AZR_KV_F16);
     }
 }
 
@@ -304,6 +313,7 @@ static void check_shipped(const char *name)
         azr_error error;
         assert_ok(azr_model_open(path, i == 0 ? AZR_DTYPE_F32 : AZR_DTYPE_BF16, &model, &error),
                   &error);
+        azr_model_set_kv_dtype(model, AZR_KV_F16);
         int32_t *tokens = test_tokens(N, azr_model_get_shape(model)->n_vocab, 12);
         check_sequence(model, tokens, N, 1);
         assert_ok(azr_model_check(model, &error), &error);
@@ -333,11 +343,9 @@ static int start(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_tiny_f32),
-        cmocka_unit_test(test_tiny_bf16),
-        cmocka_unit_test(test_gradients_repeat),
-        cmocka_unit_test(test_smollm2),
-        cmocka_unit_test(test_qwen),
+        cmocka_unit_test(test_tiny_f32),  cmocka_unit_test(test_tiny_f32_kv_f16),
+        cmocka_unit_test(test_tiny_bf16), cmocka_unit_test(test_gradients_repeat),
+        cmocka_unit_test(test_smollm2),   cmocka_unit_test(test_qwen),
     };
     return cmocka_run_group_tests(tests, start, NULL);
 }

@@ -96,8 +96,10 @@ static void check_family(azr_family family, azr_dtype dtype)
         assert_memory_equal(kept.logprobs, again.logprobs, sizeof kept.logprobs);
         assert_memory_equal(kept.entropies, again.entropies, sizeof kept.entropies);
         assert_memory_equal(kept.gradients, again.gradients, n * sizeof(float));
-        azr_model_memory all = azr_model_plan(&model->shape, dtype, 1, 1, GIVEN + TARGETS, false);
-        azr_model_memory few = azr_model_plan(&model->shape, dtype, 1, 1, GIVEN + TARGETS, true);
+        azr_model_memory all =
+            azr_model_plan(&model->shape, dtype, AZR_KV_F32, 1, 1, GIVEN + TARGETS, false);
+        azr_model_memory few =
+            azr_model_plan(&model->shape, dtype, AZR_KV_F32, 1, 1, GIVEN + TARGETS, true);
         assert_int_equal(kept.bytes, all.activations);
         assert_int_equal(again.bytes, few.activations);
         assert_true(again.bytes < kept.bytes);
@@ -164,7 +166,7 @@ static void test_score_memory(void **state)
     forest_create(model, &f);
     assert_ok(azr_model_score(model, &f.batch, logprobs, NULL, &error), &error);
     azr_model_memory plan =
-        azr_model_plan(&model->shape, AZR_DTYPE_F32, 0, 0, GIVEN + TARGETS, false);
+        azr_model_plan(&model->shape, AZR_DTYPE_F32, AZR_KV_F32, 0, 0, GIVEN + TARGETS, false);
     assert_int_equal(model->passing.n_floats * sizeof(float), plan.scoring);
     /* gate_up and gated are 3 d_ff wide: for one block of rows, not for all. */
     size_t wide = (size_t)(GIVEN + TARGETS - AZR_MODEL__PREFILL_ROWS) * 3 *

@@ -211,6 +211,37 @@ static void test_training(void **state)
     check_training("qwen3");
 }
 
+/* Keys and values in f16 are rounded to 11 bits, and nothing else: near the reference, but not it.
+ */
+static void check_kv_f16(const char *family)
+{
+    reference r;
+    azr_error error;
+    azr_model *model = open_tiny(family, AZR_DTYPE_F32, &r);
+    size_t n = r.batch.n_targets;
+    float *logprobs = azr_alloc(n, sizeof *logprobs), largest = 0;
+    azr_model_set_kv_dtype(model, AZR_KV_F16);
+    assert_ok(azr_model_score(model, &r.batch, logprobs, NULL, &error), &error);
+    for (size_t i = 0; i < n; i++)
+        largest = fmaxf(largest, fabsf(logprobs[i] - r.logprobs[i]));
+    if (!(largest > 2e-5F && largest < 5e-3F))
+        fail_msg("%s: log-probabilities differ by %.3g", family, (double)largest);
+    assert_ok(azr_model_enable_training(model, &error), &error);
+    run_backward(model, &r);
+    compare_all(model, &r, "gradient.", azr_model_gradients(model), NULL, 5e-3);
+    azr_free(logprobs);
+    azr_model_destroy(model);
+    reference_close(&r);
+}
+
+static void test_kv_f16(void **state)
+{
+    (void)state;
+    check_kv_f16("llama");
+    check_kv_f16("qwen2");
+    check_kv_f16("qwen3");
+}
+
 /* bf16 products round the input of each to 8 bits: the direction of the gradient stays. */
 static void test_training_bf16(void **state)
 {
@@ -242,6 +273,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_forward),
         cmocka_unit_test(test_training),
+        cmocka_unit_test(test_kv_f16),
         cmocka_unit_test(test_training_bf16),
     };
     return cmocka_run_group_tests(tests, start, NULL);

@@ -81,6 +81,20 @@ static void test_dtype(void **state)
     assert_true(metric("f32", 1, "actor/entropy") != metric("bf16", 1, "actor/entropy"));
 }
 
+/* Keys and values in f16 take half the memory, and are not quite the numbers that they were. */
+static void test_kv_dtype(void **state)
+{
+    (void)state;
+    const char *const f16[] = {"total_steps=1", "kv_dtype=f16", NULL};
+    const char *const f32[] = {"total_steps=1", "kv_dtype=f32", NULL};
+    double half = planned("KV cache, at most ", "kv_dtype=f16", "kv_tokens=1048576");
+    assert_true(half > 0.0);
+    assert_true(planned("KV cache, at most ", "kv_dtype=f32", "kv_tokens=1048576") == 2.0 * half);
+    tiny_run_train(&tiny, "kv-f16", false, f16);
+    tiny_run_train(&tiny, "kv-f32", false, f32);
+    assert_true(metric("kv-f16", 1, "actor/entropy") != metric("kv-f32", 1, "actor/entropy"));
+}
+
 /* --- in the trainer --------------------------------------------------------------------------- */
 
 static azr_trainer *open_trainer(const char *name, const char *const *sets)
@@ -243,10 +257,15 @@ static void test_eval_max_tokens(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_threads),     cmocka_unit_test(test_dtype),
-        cmocka_unit_test(test_trainer),     cmocka_unit_test(test_exec_require),
-        cmocka_unit_test(test_grad_clip),   cmocka_unit_test(test_micro_batch_tokens),
-        cmocka_unit_test(test_checkpoints), cmocka_unit_test(test_eval_max_tokens),
+        cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_dtype),
+        cmocka_unit_test(test_kv_dtype),
+        cmocka_unit_test(test_trainer),
+        cmocka_unit_test(test_exec_require),
+        cmocka_unit_test(test_grad_clip),
+        cmocka_unit_test(test_micro_batch_tokens),
+        cmocka_unit_test(test_checkpoints),
+        cmocka_unit_test(test_eval_max_tokens),
     };
     return cmocka_run_group_tests(tests, tiny_run_set_up, tiny_run_tear_down);
 }

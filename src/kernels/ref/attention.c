@@ -26,29 +26,37 @@ static const azr_kv_span *walk_span(key_walk *walk)
     return walk->span;
 }
 
-static float from_bf16(uint16_t half)
+/* Of f16: shifted into the place of a float's, exponent and mantissa mean 2^(15 - 127) times the
+ * number, also where it is below 2^-14. Only infinity and NaN need their exponent set. */
+static float from_f16(uint16_t half)
 {
-    uint32_t bits = (uint32_t)half << 16;
+    uint32_t bits = (uint32_t)(half & 0x7fffU) << 13;
     float number;
     memcpy(&number, &bits, sizeof number);
-    return number;
+    number *= 0x1p112F;
+    if ((half & 0x7c00U) == 0x7c00U)
+        number = (half & 0x3ffU) != 0 ? NAN : INFINITY;
+    return (half & 0x8000U) != 0 ? -number : number;
+}
+
+static float page_number(const azr_kv_span *span, int64_t i)
+{
+    return span->page != NULL ? span->page[i] : from_f16(span->page_f16[i]);
 }
 
 /* Number e of the key of kv head h at row i of a span. */
 static float key_number(const azr_kv_span *span, int64_t d, int64_t i, int64_t h, int64_t e)
 {
-    if (span->page != NULL)
-        return span->page[(h * 2 * d + e) * AZR_KV_PAGE + i];
-    int64_t at = i * span->stride + h * d + e;
-    return span->k != NULL ? span->k[at] : from_bf16(span->k_bf16[at]);
+    if (span->k == NULL)
+        return page_number(span, (h * 2 * d + e) * AZR_KV_PAGE + i);
+    return span->k[i * span->stride + h * d + e];
 }
 
 static float value_number(const azr_kv_span *span, int64_t d, int64_t i, int64_t h, int64_t e)
 {
-    if (span->page != NULL)
-        return span->page[(h * 2 + 1) * d * AZR_KV_PAGE + i * d + e];
-    int64_t at = i * span->stride + h * d + e;
-    return span->v != NULL ? span->v[at] : from_bf16(span->v_bf16[at]);
+    if (span->v == NULL)
+        return page_number(span, (h * 2 + 1) * d * AZR_KV_PAGE + i * d + e);
+    return span->v[i * span->stride + h * d + e];
 }
 
 static float dot(int64_t n, const float *a, const float *b)

@@ -1,4 +1,4 @@
-/* optimizer.c: AdamW, sums of squares, rounding to bf16 and e^x, plain loops. */
+/* optimizer.c: AdamW, sums of squares, rounding to bf16 and f16, and e^x, plain loops. */
 #include "kernels/table.h"
 
 #include <math.h>
@@ -40,6 +40,44 @@ void azr_kernels__to_bf16_ref(int64_t n, const float *x, uint16_t *y)
         uint32_t rounded = bits + 0x7fffU + (bits >> 16 & 1);
         y[i] = (uint16_t)(is_nan ? (bits >> 16 | 0x40) : rounded >> 16);
     }
+}
+
+/* A float's exponent says what the last place of its f16 is worth, 2^-24 for the smallest; adding
+ * and taking away 1.5 x 2^23 of it rounds to it, to nearest even. */
+static float round_f16(float x)
+{
+    int exponent;
+    if (isnan(x) || fabsf(x) >= 65504.0F)
+        return isnan(x) ? x : copysignf(65504.0F, x);
+    frexpf(x, &exponent);
+    float shift = ldexpf(1.5F, 23 + (exponent > -13 ? exponent - 11 : -24));
+    return copysignf(x + shift - shift, x);
+}
+
+static uint16_t f16_bits(float x)
+{
+    uint32_t bits;
+    float rounded = round_f16(x);
+    memcpy(&bits, &x, sizeof bits);
+    uint32_t sign = bits >> 16 & 0x8000U;
+    if (isnan(x))
+        return (uint16_t)(sign | 0x7e00U | (bits >> 13 & 0x1ffU));
+    if (fabsf(rounded) < 0x1p-14F) /* so many times 2^-24 */
+        return (uint16_t)(sign | (uint32_t)ldexpf(fabsf(rounded), 24));
+    memcpy(&bits, &rounded, sizeof bits);
+    return (uint16_t)(sign | ((bits >> 13 & 0x3ffffU) - ((127U - 15U) << 10)));
+}
+
+void azr_kernels__to_f16_ref(int64_t n, const float *x, uint16_t *y)
+{
+    for (int64_t i = 0; i < n; i++)
+        y[i] = f16_bits(x[i]);
+}
+
+void azr_kernels__round_to_f16_ref(int64_t n, float *x)
+{
+    for (int64_t i = 0; i < n; i++)
+        x[i] = round_f16(x[i]);
 }
 
 void azr_kernels__exp_ref(int64_t n, const float *x, float *y)

@@ -19,5 +19,7 @@ const azr_kernel_table azr_kernels__ref = {
     .adamw = azr_kernels__adamw_ref,
     .sum_squares = azr_kernels__sum_squares_ref,
     .to_bf16 = azr_kernels__to_bf16_ref,
+    .to_f16 = azr_kernels__to_f16_ref,
+    .round_to_f16 = azr_kernels__round_to_f16_ref,
     .exp = azr_kernels__exp_ref,
 };

@@ -33,5 +33,7 @@ const azr_kernel_table azr_kernels__avx512 = {
     .adamw = adamw,
     .sum_squares = sum_squares,
     .to_bf16 = to_bf16,
+    .to_f16 = to_f16,
+    .round_to_f16 = round_to_f16,
     .exp = exp_array,
 };

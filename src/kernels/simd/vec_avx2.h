@@ -171,8 +171,32 @@ static inline void v_store_bf16(uint16_t *p, int64_t n, vf x)
         p[i] = lanes[i];
 }
 
-/* n numbers of bf16 (at most VW), zeros behind them. */
-static inline vf v_load_bf16_n(const uint16_t *p, int64_t n)
+/* f16: to nearest even; a NaN stays one, what is beyond the largest number becomes that. */
+typedef __m128i vhalf;
+static inline vhalf v_to_half(vf x)
+{
+    vf largest = _mm256_set1_ps(65504.0F), smallest = _mm256_set1_ps(-65504.0F);
+    x = _mm256_max_ps(smallest, _mm256_min_ps(largest, x)); /* of a NaN the second: the NaN */
+    return _mm256_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT);
+}
+static inline vf v_of_half(vhalf x)
+{
+    return _mm256_cvtph_ps(x);
+}
+/* The first n lanes, as f16. */
+static inline void v_store_half(uint16_t *p, int64_t n, vf x)
+{
+    uint16_t lanes[VW];
+    if (n >= VW) {
+        _mm_storeu_si128((__m128i *)(void *)p, v_to_half(x));
+        return;
+    }
+    _mm_storeu_si128((__m128i *)(void *)lanes, v_to_half(x));
+    for (int64_t i = 0; i < n; i++)
+        p[i] = lanes[i];
+}
+/* n numbers of f16 (at most VW), zeros behind them. */
+static inline vf v_load_half_n(const uint16_t *p, int64_t n)
 {
     uint16_t lanes[VW] = {0};
     if (n < VW) {
@@ -180,23 +204,7 @@ static inline vf v_load_bf16_n(const uint16_t *p, int64_t n)
             lanes[i] = p[i];
         p = lanes;
     }
-    __m128i halves = _mm_loadu_si128((const __m128i *)(const void *)p);
-    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(halves), 16));
-}
-
-/* n pairs of bf16 (at most VW) as they lie, zeros behind them; then the numbers of each. */
-static inline vf v_load_pairs_n(const uint16_t *p, int64_t n)
-{
-    return v_load_n((const float *)(const void *)p, n);
-}
-static inline vf v_first_of_pairs(vf pairs)
-{
-    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_castps_si256(pairs), 16));
-}
-static inline vf v_second_of_pairs(vf pairs)
-{
-    __m256i high = _mm256_set1_epi32((int)0xffff0000U);
-    return _mm256_castsi256_ps(_mm256_and_si256(_mm256_castps_si256(pairs), high));
+    return v_of_half(_mm_loadu_si128((const __m128i *)(const void *)p));
 }
 
 /* Rows become columns. */

@@ -147,27 +147,31 @@ static inline void v_store_bf16(uint16_t *p, int64_t n, vf x)
         _mm256_mask_storeu_epi16(p, v_mask(n), halves);
 }
 
-/* n numbers of bf16 (at most VW), zeros behind them. */
-static inline vf v_load_bf16_n(const uint16_t *p, int64_t n)
+/* f16: to nearest even; a NaN stays one, what is beyond the largest number becomes that. */
+typedef __m256i vhalf;
+static inline vhalf v_to_half(vf x)
 {
-    __m256i halves = n >= VW ? _mm256_loadu_si256((const __m256i *)(const void *)p)
-                             : _mm256_maskz_loadu_epi16(v_mask(n), p);
-    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(halves), 16));
+    vf largest = _mm512_set1_ps(65504.0F), smallest = _mm512_set1_ps(-65504.0F);
+    x = _mm512_max_ps(smallest, _mm512_min_ps(largest, x)); /* of a NaN the second: the NaN */
+    return _mm512_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT);
 }
-
-/* n pairs of bf16 (at most VW) as they lie, zeros behind them; then the numbers of each. */
-static inline vf v_load_pairs_n(const uint16_t *p, int64_t n)
+static inline vf v_of_half(vhalf x)
 {
-    return v_load_n((const float *)(const void *)p, n);
+    return _mm512_cvtph_ps(x);
 }
-static inline vf v_first_of_pairs(vf pairs)
+/* The first n lanes, as f16. */
+static inline void v_store_half(uint16_t *p, int64_t n, vf x)
 {
-    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_castps_si512(pairs), 16));
+    if (n >= VW)
+        _mm256_storeu_si256((__m256i *)(void *)p, v_to_half(x));
+    else
+        _mm256_mask_storeu_epi16(p, v_mask(n), v_to_half(x));
 }
-static inline vf v_second_of_pairs(vf pairs)
+/* n numbers of f16 (at most VW), zeros behind them. */
+static inline vf v_load_half_n(const uint16_t *p, int64_t n)
 {
-    __m512i high = _mm512_set1_epi32((int)0xffff0000U);
-    return _mm512_castsi512_ps(_mm512_and_si512(_mm512_castps_si512(pairs), high));
+    return v_of_half(n >= VW ? _mm256_loadu_si256((const __m256i *)(const void *)p)
+                             : _mm256_maskz_loadu_epi16(v_mask(n), p));
 }
 
 /* Rows become columns. */

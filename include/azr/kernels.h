@@ -130,10 +130,8 @@ void azr_embedding_backward(int64_t n_rows, int64_t d, const float *dout, const 
 
 /* Keys and values of `n` consecutive positions. k and v point at [n] rows of K heads x E floats,
  * `stride` floats apart. dk, dv: same layout, only for backward ("+="), NULL otherwise.
- * In place of k and v, and forward only: page, or page_f16, a page of a cache (see azr_kv_write),
- * of which the first n positions count. Numbers of f16 count as the floats that they are, to the
- * bit.
- */
+ * In place of k and v, and forward only: page or page_f16, a page of a cache (see azr_kv_write) of
+ * which the first n positions count. Numbers in f16 give the bits that the same floats give. */
 typedef struct azr_kv_span {
     const float *k, *v;
     float *dk, *dv;

@@ -55,6 +55,7 @@ typedef struct azr_parameter {
     bool decays; /* weight decay applies: as the reference's optimizer, to every parameter */
 } azr_parameter;
 
+/* What keys and values are kept in. */
 typedef enum azr_kv_dtype { AZR_KV_F16, AZR_KV_F32 } azr_kv_dtype;
 
 typedef struct azr_model azr_model;

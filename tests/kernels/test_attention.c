@@ -358,8 +358,11 @@ static void exact_level(const char *level)
     assert_same_bits(90 * d_q, other, whole);
     assert_true(isnan(other[90 * d_q]) && isnan(other[LONG * d_q - 1]));
     test_arrays_end();
-    static const azr_attention_shape shapes[] = {
-        {9, 3, 64, 0.125F}, {14, 2, 64, 0.125F}, {4, 1, 34, 0.2F}, {4, 2, 6, 0.4F}};
+    static const azr_attention_shape shapes[] = {{9, 3, 64, 0.125F},
+                                                 {14, 2, 64, 0.125F},
+                                                 {4, 1, 34, 0.2F},
+                                                 {4, 2, 6, 0.4F},
+                                                 {2, 1, 200, 0.07F}};
     for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
         exact_pages(&shapes[i], false);
         exact_pages(&shapes[i], true);

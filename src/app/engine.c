@@ -8,7 +8,7 @@
 
 void azr_settings_init(azr_settings *settings)
 {
-    *settings = (azr_settings){.dtype = "auto"};
+    *settings = (azr_settings){.dtype = "auto", .kv_dtype = "f16"};
     azr_config_init(&settings->config);
 }
 
@@ -33,6 +33,10 @@ azr_status azr_settings_apply(azr_settings *settings, azr_error *error)
     if (status != AZR_OK)
         return azr_error_set(error, status, "option --dtype must be f32, bf16 or auto, not '%.64s'",
                              settings->dtype);
+    status = assign(&settings->config, "kv_dtype", settings->kv_dtype, error);
+    if (status != AZR_OK)
+        return azr_error_set(error, status, "option --kv-dtype must be f16 or f32, not '%.64s'",
+                             settings->kv_dtype);
     if (settings->model != NULL)
         status = assign(&settings->config, "model", settings->model, error);
     for (size_t i = 0; status == AZR_OK && i < settings->assignments.n; i++)

@@ -14,28 +14,33 @@
 /* The config that a command works by: defaults, then the command's own options, then --set. */
 typedef struct azr_settings {
     azr_config config;
-    const char *model, *dtype;
+    const char *model, *dtype, *kv_dtype;
     azr_option_texts assignments;
 } azr_settings;
 
 /* Rows of a command's table of options. They write into the settings. */
-#define AZR_SETTINGS_ROWS(s)                                                               \
-    {.name = "model",                                                                      \
-     .letter = 'm',                                                                        \
-     .type = AZR_OPTION_TEXT,                                                              \
-     .value = &(s).model,                                                                  \
-     .argument = "PATH",                                                                   \
-     .help = "folder (Hugging Face) or .gguf file of the model; required"},                \
-        {.name = "threads",                                                                \
-         .letter = 't',                                                                    \
-         .type = AZR_OPTION_INTEGER,                                                       \
-         .value = &(s).config.threads,                                                     \
-         .argument = "N",                                                                  \
-         .help = "threads; 0: one for each core",                                          \
-         .max = 1024},                                                                     \
-    {                                                                                      \
-        .name = "dtype", .type = AZR_OPTION_TEXT, .value = &(s).dtype, .argument = "TYPE", \
-        .help = "what matrix products multiply in: f32, bf16 or auto"                      \
+#define AZR_SETTINGS_ROWS(s)                                                                     \
+    {.name = "model",                                                                            \
+     .letter = 'm',                                                                              \
+     .type = AZR_OPTION_TEXT,                                                                    \
+     .value = &(s).model,                                                                        \
+     .argument = "PATH",                                                                         \
+     .help = "folder (Hugging Face) or .gguf file of the model; required"},                      \
+        {.name = "threads",                                                                      \
+         .letter = 't',                                                                          \
+         .type = AZR_OPTION_INTEGER,                                                             \
+         .value = &(s).config.threads,                                                           \
+         .argument = "N",                                                                        \
+         .help = "threads; 0: one for each core",                                                \
+         .max = 1024},                                                                           \
+        {.name = "dtype",                                                                        \
+         .type = AZR_OPTION_TEXT,                                                                \
+         .value = &(s).dtype,                                                                    \
+         .argument = "TYPE",                                                                     \
+         .help = "what matrix products multiply in: f32, bf16 or auto"},                         \
+    {                                                                                            \
+        .name = "kv-dtype", .type = AZR_OPTION_TEXT, .value = &(s).kv_dtype, .argument = "TYPE", \
+        .help = "what keys and values are rounded to: f16 or f32"                                \
     }
 
 #define AZR_SAMPLING_ROWS(s)                                                                    \

@@ -183,6 +183,8 @@ static void test_wrong_options(void **state)
     refused("-m needs a folder or a .gguf file", "score", "--text", "a", NULL);
     refused("option --dtype must be f32, bf16 or auto", "score", "-m", "x", "--text", "a",
             "--dtype", "f16", NULL);
+    refused("option --kv-dtype must be f16 or f32", "score", "-m", "x", "--text", "a", "--kv-dtype",
+            "bf16", NULL);
     refused("option --stop needs", "generate", "-m", "x", "-p", "a", "--stop", "", NULL);
     refused("option --kind must be", "propose", "-m", "x", "--kind", "guessing", NULL);
     refused("solve needs --task FILE", "solve", "-m", "x", NULL);

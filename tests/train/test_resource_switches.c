@@ -95,6 +95,41 @@ static void test_kv_dtype(void **state)
     assert_true(metric("kv-f16", 1, "actor/entropy") != metric("kv-f32", 1, "actor/entropy"));
 }
 
+/* What azr score prints with an option and its value. */
+static char *scored(const char *option, const char *value)
+{
+    char *model = tiny_run_path(&tiny, "model");
+    const char *const argv[] = {azr_test_binary(),
+                                "score",
+                                "-m",
+                                model,
+                                "--text",
+                                "def f(a):\n    return a + 1\n",
+                                option,
+                                value,
+                                NULL};
+    azr_test_process process = azr_test_process_run(argv, NULL);
+    if (process.code != 0)
+        fail_msg("%s %s: %s", option, value, process.err);
+    char *text = azr_copy_text(process.out, strlen(process.out));
+    azr_test_process_deinit(&process);
+    azr_free(model);
+    return text;
+}
+
+/* The same by a command's own option: f16 is what none says. */
+static void test_kv_dtype_option(void **state)
+{
+    (void)state;
+    char *half = scored("--kv-dtype", "f16"), *full = scored("--kv-dtype", "f32");
+    char *usual = scored("--dtype", "auto");
+    assert_string_equal(usual, half);
+    assert_string_not_equal(full, half);
+    azr_free(half);
+    azr_free(full);
+    azr_free(usual);
+}
+
 /* --- in the trainer --------------------------------------------------------------------------- */
 
 static azr_trainer *open_trainer(const char *name, const char *const *sets)
@@ -257,15 +292,11 @@ static void test_eval_max_tokens(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_threads),
-        cmocka_unit_test(test_dtype),
-        cmocka_unit_test(test_kv_dtype),
-        cmocka_unit_test(test_trainer),
-        cmocka_unit_test(test_exec_require),
-        cmocka_unit_test(test_grad_clip),
-        cmocka_unit_test(test_micro_batch_tokens),
-        cmocka_unit_test(test_checkpoints),
-        cmocka_unit_test(test_eval_max_tokens),
+        cmocka_unit_test(test_threads),     cmocka_unit_test(test_dtype),
+        cmocka_unit_test(test_kv_dtype),    cmocka_unit_test(test_kv_dtype_option),
+        cmocka_unit_test(test_trainer),     cmocka_unit_test(test_exec_require),
+        cmocka_unit_test(test_grad_clip),   cmocka_unit_test(test_micro_batch_tokens),
+        cmocka_unit_test(test_checkpoints), cmocka_unit_test(test_eval_max_tokens),
     };
     return cmocka_run_group_tests(tests, tiny_run_set_up, tiny_run_tear_down);
 }

@@ -5,8 +5,7 @@
 #include "kernels/few_rows.h"
 
 #include "azr/kernels.h"
-
-#include <immintrin.h>
+#include "kernels/simd/vec_avx2.h"
 
 enum {
     PANEL = 8,    /* columns that lie together */
@@ -32,14 +31,6 @@ typedef struct tile {
     const float *ahead, *last; /* the first and the last line to ask for */
 } tile;
 
-/* sum + x w with w in a register. The compiler would rather read w from memory again for each of
- * the rows, and so many loads take longer than the sums (Zen 3: 6 % of a product of 64 rows). */
-static inline __attribute__((always_inline)) __m256 multiply_add(__m256 x, __m256 w, __m256 sum)
-{
-    __asm__("vfmadd231ps %2, %1, %0" : "+x"(sum) : "x"(x), "x"(w));
-    return sum;
-}
-
 static inline __attribute__((always_inline)) void
 multiply(const int n_rows, const int n_panels, const tile *t, int64_t k, __m256 sum[ROWS][PANELS])
 {
@@ -52,7 +43,7 @@ multiply(const int n_rows, const int n_panels, const tile *t, int64_t k, __m256 
         __m256 x = _mm256_broadcast_ss(t->x + r * t->x_stride + k);
 #pragma GCC unroll 3
         for (int p = 0; p < n_panels; p++)
-            sum[r][p] = multiply_add(x, w[p], sum[r][p]);
+            sum[r][p] = v_fma_registers(x, w[p], sum[r][p]);
     }
 }
 

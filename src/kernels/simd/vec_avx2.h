@@ -8,8 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Lanes; vectors a row of the register tile of attention.inc. */
-enum { VW = 8, TILE_VECTORS = 2 };
+/* Lanes; vectors a row of the register tile of attention.inc, full and with fewer rows. */
+enum { VW = 8, TILE_VECTORS = 2, TILE_VECTORS_FEW = 4 };
 typedef __m256 vf;
 
 /* All ones in the first n lanes. */
@@ -66,6 +66,13 @@ static inline vf v_div(vf a, vf b)
 static inline vf v_fma(vf a, vf b, vf c)
 {
     return _mm256_fmadd_ps(a, b, c);
+}
+/* v_fma with all three in registers: where a or b is used again, the compiler would rather read it
+ * from memory each time, and so many loads take longer than the sums (Zen 3). */
+static inline __attribute__((always_inline)) vf v_fma_registers(vf a, vf b, vf c)
+{
+    __asm__("vfmadd231ps %2, %1, %0" : "+x"(c) : "x"(a), "x"(b));
+    return c;
 }
 /* c - a b */
 static inline vf v_fnma(vf a, vf b, vf c)

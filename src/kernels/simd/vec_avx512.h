@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { VW = 16, TILE_VECTORS = 4 };
+enum { VW = 16, TILE_VECTORS = 4, TILE_VECTORS_FEW = 4 };
 typedef __m512 vf;
 
 static inline __mmask16 v_mask(int64_t n)
@@ -61,6 +61,10 @@ static inline vf v_div(vf a, vf b)
 static inline vf v_fma(vf a, vf b, vf c)
 {
     return _mm512_fmadd_ps(a, b, c);
+}
+static inline vf v_fma_registers(vf a, vf b, vf c)
+{
+    return v_fma(a, b, c); /* the compiler has registers enough */
 }
 static inline vf v_fnma(vf a, vf b, vf c)
 {

@@ -5,12 +5,15 @@
 #include "kernels/few_rows.h"
 
 #include "azr/kernels.h"
+#include "base/memory.h"
+#include "kernels/ranges.h"
 #include "kernels/simd/vec_avx2.h"
 
 enum {
-    PANEL = 8,    /* columns that lie together */
-    PANELS = 3,   /* of a tile: 4 rows x 3 vectors are 12 sums in registers */
-    ROWS = 4,     /* of a tile */
+    PANEL = 8,  /* columns that lie together */
+    PANELS = 3, /* of a tile: 4 rows x 3 vectors are 12 sums in registers */
+    ROWS = 4,   /* of a tile */
+    PART_ROWS = 32,
     DEPTH = 1024, /* of the sum, before the next columns: their weights stay in the second cache */
     STEPS = 8,    /* of the sum, for each LINES that are asked for */
     LINES = 2,
@@ -90,57 +93,91 @@ static inline __attribute__((always_inline)) void run_rows(int64_t n_rows, const
         run_tile(1, n_panels, t);
 }
 
-/* What all tiles of a product have in common. */
+/* What all pieces of a product have in common. A piece is some rows of some panels. */
 typedef struct few_rows {
     int64_t n_rows, n_out, n_in;
     const float *x, *w;
     float *y;
+    int64_t n_parts;    /* of the rows */
+    int64_t last_begin; /* of the part of the sum that comes last */
+    azr_ranges *ranges; /* of pieces: panels by panels, part by part */
 } few_rows;
 
-/* Panels [panel, panel + n) over [begin, begin + depth) of the sum. next: where the weights of the
- * panels after them begin. */
-static void run_panels(const few_rows *f, int64_t panel, int64_t n, int64_t begin, int64_t depth,
-                       const float *next)
+/* Weights: panels [panel, panel + n) over [begin, begin + depth) of the sum. */
+typedef struct weights {
+    int64_t panel, n, begin, depth;
+} weights;
+
+static weights weights_of(const few_rows *f, int64_t piece, int64_t begin)
 {
-    int64_t n_lines = depth * PANEL / LINE_FLOATS; /* of a panel */
-    int64_t n_tiles = (f->n_rows + ROWS - 1) / ROWS, at = 0;
-    int64_t share = (PANELS * n_lines + n_tiles - 1) / n_tiles;
-    tile t = {.w = f->w + (panel * f->n_in + begin) * PANEL,
+    int64_t panel = piece / f->n_parts * PANELS, n = f->n_out / PANEL - panel;
+    int64_t depth = f->n_in - begin;
+    return (weights){panel, n < PANELS ? n : PANELS, begin, depth < DEPTH ? depth : DEPTH};
+}
+
+static const float *place_of(const few_rows *f, const weights *w)
+{
+    return f->w + (w->panel * f->n_in + w->begin) * PANEL;
+}
+
+/* Lines that tile i of n_tiles asks for of `next`: its equal share, none where next has no panels.
+ */
+static void share_lines(const few_rows *f, const weights *next, int64_t i, int64_t n_tiles, tile *t)
+{
+    int64_t n_lines = next->depth * PANEL / LINE_FLOATS; /* of a panel */
+    int64_t share = (next->n * n_lines + n_tiles - 1) / n_tiles, at = share * i;
+    t->ahead = t->last = t->w;
+    if (at >= next->n * n_lines)
+        return;
+    int64_t line = at % n_lines, left = n_lines - line;
+    t->ahead = place_of(f, next) + at / n_lines * t->w_stride + line * LINE_FLOATS;
+    t->last = t->ahead + ((share < left ? share : left) - 1) * LINE_FLOATS;
+}
+
+/* One piece over one part of the sum. next: the weights that come after it. */
+static void run_piece(const few_rows *f, int64_t piece, int64_t begin, const weights *next)
+{
+    const weights w = weights_of(f, piece, begin);
+    int64_t i_row = piece % f->n_parts * PART_ROWS, end_row = i_row + PART_ROWS;
+    int64_t n_tiles = (f->n_rows + ROWS - 1) / ROWS;
+    tile t = {.w = place_of(f, &w),
               .x_stride = f->n_in,
               .w_stride = f->n_in * PANEL,
               .y_stride = f->n_out,
-              .depth = depth,
+              .depth = w.depth,
               .begins = begin == 0};
-    for (int64_t r = 0; r < f->n_rows; r += ROWS) {
-        int64_t line = at % n_lines, left = n_lines - line;
-        int64_t n_ahead = share < left ? share : left;
-        bool is_asked = at >= PANELS * n_lines; /* all of it */
-        t.x = f->x + r * f->n_in + begin;
-        t.y = f->y + r * f->n_out + panel * PANEL;
-        t.ahead = is_asked ? t.w : next + at / n_lines * t.w_stride + line * LINE_FLOATS;
-        t.last = is_asked ? t.w : t.ahead + (n_ahead - 1) * LINE_FLOATS;
-        at += n_ahead;
-        if (n == 3)
-            run_rows(f->n_rows - r, 3, &t);
-        else if (n == 2)
-            run_rows(f->n_rows - r, 2, &t);
+    for (; i_row < end_row && i_row < f->n_rows; i_row += ROWS) {
+        t.x = f->x + i_row * f->n_in + begin;
+        t.y = f->y + i_row * f->n_out + w.panel * PANEL;
+        share_lines(f, next, i_row / ROWS, n_tiles, &t);
+        if (w.n == 3)
+            run_rows(f->n_rows - i_row, 3, &t);
+        else if (w.n == 2)
+            run_rows(f->n_rows - i_row, 2, &t);
         else
-            run_rows(f->n_rows - r, 1, &t);
+            run_rows(f->n_rows - i_row, 1, &t);
     }
 }
 
-/* Panels [first, end), one thread. */
-static void run_range(const few_rows *f, int64_t first, int64_t end)
+/* A thread's pieces over each part of the sum but the last; and then over the last whatever there
+ * is to do. */
+static void run_thread(const few_rows *f, int thread)
 {
-    for (int64_t begin = 0; begin < f->n_in; begin += DEPTH) {
-        int64_t depth = f->n_in - begin < DEPTH ? f->n_in - begin : DEPTH;
-        for (int64_t panel = first; panel < end; panel += PANELS) {
-            bool is_last = panel + PANELS >= end;
-            int64_t next_panel = is_last ? first : panel + PANELS;
-            int64_t next_begin = is_last ? begin + depth : begin;
-            const float *next = f->w + (next_panel * f->n_in + next_begin) * PANEL;
-            run_panels(f, panel, end - panel < PANELS ? end - panel : PANELS, begin, depth, next);
+    int64_t first = azr_ranges_begin(f->ranges, thread), end = azr_ranges_end(f->ranges, thread);
+    int64_t piece;
+    for (int64_t begin = 0; begin < f->last_begin; begin += DEPTH)
+        for (piece = first; piece < end; piece++) {
+            bool is_last = piece + f->n_parts >= end;
+            weights next = weights_of(f, is_last ? first : piece + f->n_parts,
+                                      is_last ? begin + DEPTH : begin);
+            run_piece(f, piece, begin, &next);
         }
+    if (f->last_begin > 0)
+        azr_ranges_open(f->ranges, thread);
+    while (azr_ranges_take(f->ranges, thread, &piece)) {
+        bool is_own = piece >= first && piece + f->n_parts < end;
+        weights next = is_own ? weights_of(f, piece + f->n_parts, f->last_begin) : (weights){0};
+        run_piece(f, piece, f->last_begin, &next);
     }
 }
 
@@ -148,13 +185,22 @@ void azr_few_rows_f32_run(int64_t n_rows, int64_t n_out, int64_t n_in, const flo
                           const float *packed,
                           float *y) /* NOLINT(readability-non-const-parameter): written through f */
 {
-    const few_rows f = {n_rows, n_out, n_in, x, packed, y};
-    int64_t n_panels = n_out / PANEL, n_groups = (n_panels + PANELS - 1) / PANELS;
+    int64_t n_groups = (n_out / PANEL + PANELS - 1) / PANELS;
+    int64_t n_parts = (n_rows + PART_ROWS - 1) / PART_ROWS;
     int n_threads = azr_kernels_threads();
+    const few_rows f = {.n_rows = n_rows,
+                        .n_out = n_out,
+                        .n_in = n_in,
+                        .x = x,
+                        .w = packed,
+                        .y = y,
+                        .n_parts = n_parts,
+                        .last_begin = (n_in - 1) / DEPTH * DEPTH,
+                        .ranges = azr_ranges_create(n_threads, n_groups * n_parts)};
+    for (int i = 0; f.last_begin == 0 && i < n_threads; i++)
+        azr_ranges_open(f.ranges, i);
 #pragma omp parallel for schedule(static, 1) num_threads(n_threads)
-    for (int i = 0; i < n_threads; i++) {
-        int64_t first = n_groups * i / n_threads * PANELS;
-        int64_t end = n_groups * (i + 1) / n_threads * PANELS;
-        run_range(&f, first, end < n_panels ? end : n_panels);
-    }
+    for (int i = 0; i < n_threads; i++)
+        run_thread(&f, i);
+    azr_free(f.ranges);
 }

@@ -176,26 +176,37 @@ static void check_all_chains(void)
     }
 }
 
-/* The kernel for few rows by itself: azr_linear would go on without it, only slower. */
+/* The kernel for few rows by itself, with several numbers of threads: azr_linear would go on
+ * without it, only slower. */
 static void check_few_rows(int64_t n_out, int64_t n_in, int64_t n_rows)
 {
+    static const int threads[] = {1, 3, 2, 7};
     float *w = thirds(n_out * n_in, 1), *packed = thirds(n_out * n_in, 2);
     float *x = thirds(n_rows * n_in, 3), *y = thirds(n_rows * n_out, 4);
     for (int64_t at = 0; at < n_out * n_in; at++) {
         int64_t o = at / n_in, i = at % n_in;
         packed[(o / 8 * n_in + i) * 8 + o % 8] = w[at];
     }
-    azr_few_rows_f32_run(n_rows, n_out, n_in, x, packed, y);
+    float *wanted = thirds(n_rows * n_out, 5);
     for (int64_t at = 0; at < n_rows * n_out; at++) {
-        float sum = 0;
+        wanted[at] = 0;
         for (int64_t i = 0; i < n_in; i++)
-            sum = fmaf(x[at / n_out * n_in + i], w[at % n_out * n_in + i], sum);
-        REQUIRE(y[at] == sum, "y[%lld] of %lld rows", (long long)at, (long long)n_rows);
+            wanted[at] = fmaf(x[at / n_out * n_in + i], w[at % n_out * n_in + i], wanted[at]);
     }
+    for (size_t t = 0; t < sizeof threads / sizeof threads[0]; t++) {
+        memset(y, 0xff, (size_t)(n_rows * n_out) * sizeof *y);
+        azr_kernels_set_threads(threads[t]);
+        azr_few_rows_f32_run(n_rows, n_out, n_in, x, packed, y);
+        for (int64_t at = 0; at < n_rows * n_out; at++)
+            REQUIRE(y[at] == wanted[at], "y[%lld] of %lld rows, %d threads", (long long)at,
+                    (long long)n_rows, threads[t]);
+    }
+    azr_kernels_set_threads(2);
     free(w);
     free(packed);
     free(x);
     free(y);
+    free(wanted);
 }
 
 static void check_dtype(azr_dtype dtype)
@@ -239,6 +250,7 @@ static int run_level(const char *level)
     for (int64_t n_rows = 1; n_rows < 10 && azr_few_rows_f32_takes(40, 2056); n_rows++) {
         check_few_rows(8, 8, n_rows);
         check_few_rows(40, 2056, n_rows * n_rows);
+        check_few_rows(200, 1024, n_rows * n_rows);
     }
     if (azr_kernels_have_bf16())
         check_dtype(AZR_DTYPE_BF16);

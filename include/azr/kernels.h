@@ -28,8 +28,8 @@ typedef enum azr_dtype { AZR_DTYPE_AUTO, AZR_DTYPE_F32, AZR_DTYPE_BF16 } azr_dty
 /* Looks at the CPU and fills the table of kernels; must be called once, before all else, and before
  * threads run. Environment AZR_CPU = ref | avx2 | avx512 | avx512_bf16 forces a level the CPU has
  * (ref: the plain C loops of kernels/ref with AVX2 matrix products); unless it is set, azr uses no
- * more than oneDNN, which DNNL_MAX_CPU_ISA limits. Errors: no AVX2 and FMA; a level asked for that
- * the CPU lacks. */
+ * more than oneDNN, which DNNL_MAX_CPU_ISA limits. Errors: no AVX2, FMA and F16C; a level asked for
+ * that the CPU lacks. */
 azr_status azr_kernels_init(azr_error *error);
 /* "ref", "avx2", "avx512" or "avx512_bf16". */
 const char *azr_kernels_level(void);
@@ -131,7 +131,8 @@ void azr_embedding_backward(int64_t n_rows, int64_t d, const float *dout, const 
 /* Keys and values of `n` consecutive positions. k and v point at [n] rows of K heads x E floats,
  * `stride` floats apart. dk, dv: same layout, only for backward ("+="), NULL otherwise.
  * In place of k and v, and forward only: page or page_f16, a page of a cache (see azr_kv_write) of
- * which the first n positions count. Numbers in f16 give the bits that the same floats give. */
+ * which the first n positions count. Numbers in f16 give the bits that the same floats give. All
+ * spans of a query are of one of the three kinds. */
 typedef struct azr_kv_span {
     const float *k, *v;
     float *dk, *dv;

@@ -25,7 +25,7 @@ enum { BENCH_MATRICES = 5, BENCH_PARTS = 4, BENCH_RESULTS = 4 };
 
 typedef struct bench_limit {
     bench_matrix matrices[BENCH_MATRICES];
-    const char *dtype;
+    const char *dtype, *kv_dtype;             /* of products; of keys and values */
     double layer_parameters, head_parameters; /* touched by a token */
     double gflops;                            /* of a token's products, LM head included */
 } bench_limit;

@@ -27,6 +27,7 @@ azr_status azr_bench__measure_limit(const azr_model_shape *s, azr_dtype dtype, i
     if (status != AZR_OK)
         return status;
     limit->dtype = dtype == AZR_DTYPE_BF16 ? "bf16" : "f32";
+    limit->kv_dtype = before.kv_dtype;
     double seconds = 0, work = 0;
     for (int i = 0; i < BENCH_MATRICES; i++) {
         bench_matrix *m = &limit->matrices[i];
@@ -70,11 +71,12 @@ void azr_bench__print_limit(const bench_limit *limit, bool json)
 
 static void print_json(const bench_limit *limit, const bench_result *r, double share)
 {
-    json_t *object = json_pack(
-        "{s:s, s:s, s:i, s:s, s:f, s:f, s:f, s:f, s:f, s:s}", "bench", r->name, "cpu",
-        azr_kernels_level(), "threads", azr_kernels_threads(), "dtype", limit->dtype, "tokens",
-        r->n_tokens, "seconds", r->seconds, "tokens_per_second", r->n_tokens / r->seconds, "gflops",
-        r->work / r->seconds, "share", share, "lm_head", r->counted);
+    json_t *object =
+        json_pack("{s:s, s:s, s:i, s:s, s:s, s:f, s:f, s:f, s:f, s:f, s:s}", "bench", r->name,
+                  "cpu", azr_kernels_level(), "threads", azr_kernels_threads(), "dtype",
+                  limit->dtype, "kv_dtype", limit->kv_dtype, "tokens", r->n_tokens, "seconds",
+                  r->seconds, "tokens_per_second", r->n_tokens / r->seconds, "gflops",
+                  r->work / r->seconds, "share", share, "lm_head", r->counted);
     json_t *parts = json_object();
     for (int i = 0; i < BENCH_PARTS && r->parts[i].name != NULL; i++)
         json_object_set_new(parts, r->parts[i].name, json_real(r->parts[i].seconds));

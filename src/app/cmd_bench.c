@@ -70,7 +70,7 @@ static azr_status run_bench(const bench_options *o, const char *what, azr_error 
 {
     const azr_config *config = &o->settings.config;
     azr_model_shape shape;
-    bench_limit limit = {0};
+    bench_limit limit = {.kv_dtype = config->kv_dtype == AZR_CONFIG_KV_F16 ? "f16" : "f32"};
     bench_results results = {.n = 0};
     int n_tries = (int)o->n_repeats + 2;
     azr_status status = azr_engine_start(config, error);

@@ -90,7 +90,7 @@ static void print_memory(const azr_model_shape *shape)
     printf("  parameters         %.1f million, %.1f MiB as f32\n",
            (double)f32.weights / sizeof(float) / 1e6, mebibytes(f32.weights));
     printf("  to generate        %.0f MiB (f32), %.0f MiB (bf16), with 64 streams and 2048 tokens "
-           "of cache\n",
+           "of cache (f16)\n",
            mebibytes(f32.weights + f32.compute + f32.kv + f32.scratch),
            mebibytes(bf16.weights + bf16.compute + bf16.kv + bf16.scratch));
     printf("  to train, more     %.0f MiB of gradients and moments, %.0f MiB of activations for "

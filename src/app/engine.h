@@ -79,7 +79,7 @@ void azr_settings_deinit(azr_settings *settings);
 /* After azr_options_parse: moves the texts into the config and applies --set. */
 azr_status azr_settings_apply(azr_settings *settings, azr_error *error);
 
-/* Picks kernels for this CPU (one sentence when it has no AVX2 and FMA) and sets the number of
+/* Picks kernels for this CPU (one sentence when it lacks AVX2, FMA or F16C) and sets the number of
  * threads: config.threads, or one for each core that this process may use. */
 azr_status azr_engine_start(const azr_config *config, azr_error *error);
 

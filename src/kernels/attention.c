@@ -24,13 +24,20 @@ int64_t azr_kernels__attention_scratch(const azr_attention_shape *shape, int64_t
            (backward ? (n_blocks + 1) * n_scores : n_scores + n_keys);
 }
 
-/* Spans must reach as far as the last row looks. */
+/* Rows, pages or pages in f16. */
+static int kind_of(const azr_kv_span *span)
+{
+    return span->page_f16 != NULL ? 2 : span->page != NULL ? 1 : 0;
+}
+
+/* Spans must be of one kind and reach as far as the last row looks. */
 static int64_t check_query(const azr_attention_query *query)
 {
     int64_t n_keys = 0, n_seen = query->first_position + query->n_rows;
     for (int64_t i = 0; i < query->n_spans; i++) {
         const azr_kv_span *span = &query->spans[i];
-        AZR_CHECK((span->page == NULL && span->page_f16 == NULL) || span->n <= AZR_KV_PAGE);
+        AZR_CHECK_EQ(kind_of(span), kind_of(query->spans));
+        AZR_CHECK(kind_of(span) == 0 || span->n <= AZR_KV_PAGE);
         n_keys += span->n;
     }
     AZR_CHECK(n_keys >= n_seen);
@@ -286,6 +293,8 @@ void azr_attention_backward(const azr_attention_shape *shape, const azr_attentio
         return;
     int64_t *firsts = azr_alloc((size_t)n_queries * 3, sizeof *firsts);
     int64_t *next = firsts + n_queries;
+    for (int64_t i = 0; i < n_queries; i++)
+        AZR_CHECK_EQ(kind_of(queries[i].spans), 0);
     int64_t n_trees = list_trees(queries, n_queries, firsts, firsts + 2 * n_queries, next);
     int64_t n_jobs = n_trees * n_kv;
 #pragma omp parallel num_threads(n_jobs > 1 ? azr_kernels_threads() : 1)

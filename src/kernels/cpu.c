@@ -20,10 +20,16 @@ static bool cpu_has_bf16(void)
     return __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a >> 5 & 1) != 0;
 }
 
+static bool cpu_has_f16c(void)
+{
+    unsigned a, b, c, d;
+    return __get_cpuid(1, &a, &b, &c, &d) && (c & bit_F16C) != 0;
+}
+
 static int best_level(void)
 {
     __builtin_cpu_init();
-    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma"))
+    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma") || !cpu_has_f16c())
         return -1;
     if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512bw") ||
         !__builtin_cpu_supports("avx512dq") || !__builtin_cpu_supports("avx512vl"))
@@ -38,7 +44,7 @@ azr_status azr_kernels_init(azr_error *error)
     int best = best_level();
     if (best < 0)
         return azr_error_set(error, AZR_ERROR_UNSUPPORTED,
-                             "this CPU lacks AVX2 or FMA, which azr needs");
+                             "this CPU lacks AVX2, FMA or F16C, which azr needs");
     int level = best;
     const char *wanted = getenv("AZR_CPU");
     bool forced = wanted != NULL && wanted[0] != '\0';

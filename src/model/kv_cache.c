@@ -1,7 +1,5 @@
-/* kv_cache.c: keys and values of a growing forest, in pages from one pool. In f32 a page is ordered
- * as attention reads it (azr_kv_write). In bf16 a token's place holds its key and then its value,
- * and the places of a layer lie one after the other, so that pages which follow one another are one
- * span for attention. The pool is a reservation: the page that was
+/* kv_cache.c: keys and values of a growing forest, in pages from one pool, each ordered as
+ * attention reads it (azr_kv_write, azr_kv_write_f16). The pool is a reservation: the page that was
  * freed last is taken first, and the system gives memory to pages when they are first written to,
  * so a cache takes as much memory as it was ever filled. */
 #include "model/network.h"

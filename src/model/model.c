@@ -186,6 +186,7 @@ void azr_model_destroy(azr_model *model)
 {
     if (model == NULL)
         return;
+    AZR_CHECK_EQ(model->n_caches, 0);
     destroy_layers(model);
     azr_linear_destroy(model->head);
     azr_model__layout_destroy(&model->layout);

@@ -307,12 +307,12 @@ static page_pool make_pool(const forest *f, int64_t n, bool is_f16)
 static void exact_pages(const azr_attention_shape *shape, bool is_f16)
 {
     int64_t d_q = shape->n_heads * shape->d_head;
-    forest f = make_forest(shape, LONG, 0);
+    forest f = make_forest(shape, LONG, 0), rounded = make_forest(shape, LONG, 0);
     float *whole = test_array(LONG * d_q, 9, 1), *other = test_array(LONG * d_q, 10, 1);
     page_pool pool = make_pool(&f, LONG, is_f16);
     if (is_f16)
-        round_keys(&f, LONG);
-    run_cut(&f, 0, LONG, LONG, whole);
+        round_keys(&rounded, LONG);
+    run_cut(&rounded, 0, LONG, LONG, whole);
     static const int64_t cuts[] = {1, 5, 15, 16}, pieces[] = {LONG, 1, 2, 3, 64, 100};
     for (size_t c = 0; c < sizeof cuts / sizeof cuts[0]; c++) {
         for (size_t i = 0; i < sizeof pieces / sizeof pieces[0]; i++) {

@@ -130,8 +130,13 @@ static void f16_level(const char *level)
     assert_true((y[N] & 0x7c00) == 0x7c00 && (y[N] & 0x3ff) != 0);
     assert_memory_equal(y, ref, sizeof *y * 37);
     assert_int_equal(y[37], 0xabcd);
+    static float same[N + 1];
+    memcpy(same, x, sizeof same);
+    azr_kernels__round_to_f16_ref(N + 1, same);
     table->round_to_f16(N + 1, x);
-    assert_true(isnan(x[N]) && x[0] == 1.0F && x[5] == 65504.0F && x[9] == -65504.0F);
+    assert_memory_equal(x, same, sizeof *x * N);
+    assert_true(isnan(same[N]) && isnan(x[N]) && x[0] == 1.0F && x[5] == 65504.0F &&
+                x[9] == -65504.0F);
     assert_true(x[13] == 0x3ffp-24F && x[14] == 0x1p-24F && x[15] == 0.0F && x[17] == 0x1p-23F);
     /* n-th number of f16, and halfway to the one behind it. */
     for (int i = 0; i < ALL; i++) {
@@ -156,6 +161,11 @@ static void f16_level(const char *level)
     assert_memory_equal(rounded, judged, sizeof rounded);
     for (int i = 0; i < ALL; i++)
         assert_true(rounded[2 * i] == x[2 * i]);
+    for (int i = 0; i < 2 * ALL; i++)
+        x[i] = -x[i];
+    table->round_to_f16((int64_t)2 * ALL, x);
+    for (int i = 0; i < 2 * ALL; i++)
+        assert_true(x[i] == -rounded[i] && signbit(x[i]));
 }
 
 static void test_levels(void **state)

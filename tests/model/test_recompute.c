@@ -80,10 +80,11 @@ static float decode(azr_model *model, const forest *f)
     return logprob;
 }
 
-static void check_family(azr_family family, azr_dtype dtype)
+static void check_family(azr_family family, azr_dtype dtype, azr_kv_dtype kv_dtype)
 {
     azr_model *model = test_model(family, dtype, 6);
     azr_error error = {0};
+    azr_model_set_kv_dtype(model, kv_dtype);
     assert_ok(azr_model_enable_training(model, &error), &error);
     size_t n = (size_t)azr_model_n_weights(model);
     forest f;
@@ -97,7 +98,7 @@ static void check_family(azr_family family, azr_dtype dtype)
         assert_memory_equal(kept.entropies, again.entropies, sizeof kept.entropies);
         assert_memory_equal(kept.gradients, again.gradients, n * sizeof(float));
         azr_model_memory all =
-            azr_model_plan(&model->shape, dtype, AZR_KV_F32, 1, 1, GIVEN + TARGETS, false);
+            azr_model_plan(&model->shape, dtype, kv_dtype, 1, 1, GIVEN + TARGETS, false);
         azr_model_memory few =
             azr_model_plan(&model->shape, dtype, AZR_KV_F32, 1, 1, GIVEN + TARGETS, true);
         assert_int_equal(kept.bytes, all.activations);
@@ -121,9 +122,10 @@ static void test_same_bits(void **state)
 {
     (void)state;
     for (int family = AZR_FAMILY_LLAMA; family <= AZR_FAMILY_QWEN3; family++) {
-        check_family((azr_family)family, AZR_DTYPE_F32);
+        check_family((azr_family)family, AZR_DTYPE_F32, AZR_KV_F32);
+        check_family((azr_family)family, AZR_DTYPE_F32, AZR_KV_F16);
         if (azr_kernels_have_bf16())
-            check_family((azr_family)family, AZR_DTYPE_BF16);
+            check_family((azr_family)family, AZR_DTYPE_BF16, AZR_KV_F16);
     }
 }
 

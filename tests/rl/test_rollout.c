@@ -32,6 +32,7 @@ static int set_up(void **state)
     char *folder = tiny_folder();
     tiny_model_write(folder, 5);
     assert_ok(azr_model_open(folder, AZR_DTYPE_F32, &model, &error), &error);
+    azr_model_set_kv_dtype(model, AZR_KV_F16);
     assert_ok(azr_tokenizer_open(folder, &tokenizer, &error), &error);
     azr_directory_remove(folder, NULL);
     azr_free(folder);

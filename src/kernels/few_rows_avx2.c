@@ -127,7 +127,7 @@ static void share_lines(const few_rows *f, const weights *next, int64_t i, int64
     int64_t n_lines = next->depth * PANEL / LINE_FLOATS; /* of a panel */
     int64_t share = (next->n * n_lines + n_tiles - 1) / n_tiles, at = share * i;
     t->ahead = t->last = t->w;
-    if (at >= next->n * n_lines)
+    if (n_lines == 0 || at >= next->n * n_lines)
         return;
     int64_t line = at % n_lines, left = n_lines - line;
     t->ahead = place_of(f, next) + at / n_lines * t->w_stride + line * LINE_FLOATS;

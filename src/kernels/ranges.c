@@ -4,11 +4,9 @@
 #include "base/check.h"
 #include "base/memory.h"
 
-#include <stdatomic.h>
-
 /* A line of memory each, so that threads do not wait for each other's. */
 typedef struct range {
-    _Atomic uint64_t left; /* front in the low half, back in the high; both 0: not open */
+    uint64_t left; /* atomic: front in the low half, back in the high; both 0: not open */
     char rest[56];
 } range;
 
@@ -47,20 +45,20 @@ void azr_ranges_open(azr_ranges *ranges, int thread)
     uint64_t front = (uint64_t)azr_ranges_begin(ranges, thread);
     uint64_t back = (uint64_t)azr_ranges_end(ranges, thread);
     /* What the owner wrote before is seen by who takes a piece. */
-    atomic_store_explicit(&ranges->of[thread].left, pack(front, back), memory_order_release);
+    __atomic_store_n(&ranges->of[thread].left, pack(front, back), __ATOMIC_RELEASE);
 }
 
 static bool take(range *from, bool from_front, int64_t *piece)
 {
-    uint64_t left = atomic_load_explicit(&from->left, memory_order_acquire);
+    uint64_t left = __atomic_load_n(&from->left, __ATOMIC_ACQUIRE);
     for (;;) {
         uint64_t front = left & UINT32_MAX, back = left >> 32;
         if (front >= back)
             return false;
         *piece = (int64_t)(from_front ? front : back - 1);
         uint64_t after = from_front ? pack(front + 1, back) : pack(front, back - 1);
-        if (atomic_compare_exchange_weak_explicit(&from->left, &left, after, memory_order_acq_rel,
-                                                  memory_order_acquire))
+        if (__atomic_compare_exchange_n(&from->left, &left, after, true, __ATOMIC_ACQ_REL,
+                                        __ATOMIC_ACQUIRE))
             return true;
     }
 }

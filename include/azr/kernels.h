@@ -132,7 +132,7 @@ void azr_embedding_backward(int64_t n_rows, int64_t d, const float *dout, const 
  * `stride` floats apart. dk, dv: same layout, only for backward ("+="), NULL otherwise.
  * In place of k and v, and forward only: page or page_f16, a page of a cache (see azr_kv_write) of
  * which the first n positions count. Numbers in f16 give the bits that the same floats give. All
- * spans of a query are of one of the three kinds. */
+ * spans of a call are of one of the three kinds. */
 typedef struct azr_kv_span {
     const float *k, *v;
     float *dk, *dv;

@@ -50,8 +50,10 @@ static int64_t check_queries(const azr_attention_shape *shape, const azr_attenti
     int64_t n_keys = 0;
     AZR_CHECK(shape->n_kv_heads > 0 && shape->n_heads % shape->n_kv_heads == 0);
     AZR_CHECK(shape->n_heads / shape->n_kv_heads <= AZR_ATTENTION_PAIRS);
-    for (int64_t i = 0; i < n_queries; i++)
+    for (int64_t i = 0; i < n_queries; i++) {
+        AZR_CHECK_EQ(kind_of(queries[i].spans), kind_of(queries[0].spans));
         n_keys = max64(n_keys, check_query(&queries[i]));
+    }
     return n_keys;
 }
 
@@ -293,8 +295,7 @@ void azr_attention_backward(const azr_attention_shape *shape, const azr_attentio
         return;
     int64_t *firsts = azr_alloc((size_t)n_queries * 3, sizeof *firsts);
     int64_t *next = firsts + n_queries;
-    for (int64_t i = 0; i < n_queries; i++)
-        AZR_CHECK_EQ(kind_of(queries[i].spans), 0);
+    AZR_CHECK_EQ(kind_of(queries[0].spans), 0);
     int64_t n_trees = list_trees(queries, n_queries, firsts, firsts + 2 * n_queries, next);
     int64_t n_jobs = n_trees * n_kv;
 #pragma omp parallel num_threads(n_jobs > 1 ? azr_kernels_threads() : 1)

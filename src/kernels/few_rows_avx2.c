@@ -10,10 +10,10 @@
 #include "kernels/simd/vec_avx2.h"
 
 enum {
-    PANEL = 8,  /* columns that lie together */
-    PANELS = 3, /* of a tile: 4 rows x 3 vectors are 12 sums in registers */
-    ROWS = 4,   /* of a tile */
-    PART_ROWS = 32,
+    PANEL = 8,      /* columns that lie together */
+    PANELS = 3,     /* of a tile: 4 rows x 3 vectors are 12 sums in registers */
+    ROWS = 4,       /* of a tile */
+    PART_ROWS = 32, /* of a piece of work: small enough for threads to end together */
     DEPTH = 1024, /* of the sum, before the next columns: their weights stay in the second cache */
     STEPS = 8,    /* of the sum, for each LINES that are asked for */
     LINES = 2,

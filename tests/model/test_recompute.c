@@ -100,7 +100,7 @@ static void check_family(azr_family family, azr_dtype dtype, azr_kv_dtype kv_dty
         azr_model_memory all =
             azr_model_plan(&model->shape, dtype, kv_dtype, 1, 1, GIVEN + TARGETS, false);
         azr_model_memory few =
-            azr_model_plan(&model->shape, dtype, AZR_KV_F32, 1, 1, GIVEN + TARGETS, true);
+            azr_model_plan(&model->shape, dtype, kv_dtype, 1, 1, GIVEN + TARGETS, true);
         assert_int_equal(kept.bytes, all.activations);
         assert_int_equal(again.bytes, few.activations);
         assert_true(again.bytes < kept.bytes);

@@ -76,11 +76,6 @@ void *azr_try_alloc_aligned(size_t n, size_t size)
     return memory;
 }
 
-void *azr_try_alloc_untouched(size_t bytes)
-{
-    return alloc_lines(bytes);
-}
-
 void *azr_try_alloc_streamed(size_t bytes)
 {
     char *memory = alloc_lines(bytes);

@@ -15,11 +15,10 @@ void *azr_realloc(void *memory, size_t n, size_t size);
 /* Like azr_alloc, but NULL when exhausted or when n * size overflows. */
 void *azr_try_alloc(size_t n, size_t size);
 /* 64-byte aligned, contents undefined; much of it takes memory only as it is written to. NULL when
- * exhausted. Free with azr_free. */
-void *azr_try_alloc_untouched(size_t bytes);
-/* The same for what is read from end to end again and again, as large weights are: in pages of 2 MB
- * where the system has them, so that fetches ahead go on past 4 KB. (Not for all: rows of what
- * products write would fall into the same places of the caches; prefill on Zen 4 5 % slower.) */
+ * exhausted. Free with azr_free. For what is read from end to end again and again, as large weights
+ * and keys are: in pages of 2 MB where the system has them, so that fetches ahead go on past 4 KB.
+ * (Not for all: rows of what products write would fall into the same places of the caches; prefill
+ * on Zen 4 5 % slower.) */
 void *azr_try_alloc_streamed(size_t bytes);
 /* 64-byte aligned, zeroed, for arrays of numbers; NULL when exhausted. Free with azr_free. */
 void *azr_try_alloc_aligned(size_t n, size_t size);

@@ -1,21 +1,45 @@
-/* few_rows.c: products of one to four rows (one stream that decodes) read every weight for almost
- * no work: how fast memory is read is all that counts. oneDNN leaves fetching to the CPU, whose own
- * guesses end at every page of 4 KB; asking 8 KB ahead reads half as much again (Zen 4: 52 against
- * 34 GB/s, with large pages). Bits are those of oneDNN: linear.c finds its order of summation and
- * comes here only where every bit agrees. */
+/* few_rows.c: products of few rows (streams that decode) with bf16 weights that oneDNN packed:
+ * [n_out / 64][n_in / 2][64][2]. Up to six rows read every weight for almost no work: how fast
+ * memory is read is all that counts. oneDNN leaves fetching to the CPU, whose own guesses end at
+ * every page of 4 KB; asking 8 KB ahead reads half as much again (Zen 4: 52 against 34 GB/s, with
+ * large pages). With more rows the weights of the next columns are fetched while these are computed
+ * with, and threads take over what others leave. Bits are those of oneDNN: linear.c finds its order
+ * of summation and comes here only where every bit agrees. */
 #include "kernels/few_rows.h"
 
 #include "azr/kernels.h"
+#include "base/memory.h"
+#include "kernels/ranges.h"
 
 #include <immintrin.h>
 #include <string.h>
 
-enum { COLUMNS = 64, VECTORS = 4, LANES = 16, AHEAD = 8192, LINE = 64 };
+enum {
+    COLUMNS = 64, /* of a block, that lie together */
+    LANES = 16,
+    VECTORS = COLUMNS / LANES,
+    ROWS = 6,        /* of a tile, at most: 6 rows x 4 vectors are 24 sums in registers */
+    PIECE_TILES = 2, /* of a piece of work: small enough for threads to end together */
+    STEPS = 4,       /* of the sum, a pair each, for each time that lines are asked for */
+    NEAR = 8192,     /* bytes: how far ahead one tile asks */
+    LINE = 64
+};
 
 bool azr_few_rows_takes(int64_t n_out, int64_t n_in)
 {
     return n_out % COLUMNS == 0 && n_in % 32 == 0 && azr_kernels_have_bf16();
 }
+
+/* Some rows of the columns of one block, over one piece of the sum. */
+typedef struct tile {
+    const uint16_t *x, *w;
+    float *y;
+    int64_t x_stride, y_stride; /* of rows */
+    int64_t n_pairs;
+    bool adds;                /* to what y holds */
+    const char *ahead, *last; /* the next and the last line to ask for */
+    int64_t n_lines;          /* a turn; 0: none */
+} tile;
 
 static inline __attribute__((always_inline, target("avx512f,avx512bf16"))) __m512bh
 broadcast_pair(const uint16_t *pair)
@@ -25,73 +49,146 @@ broadcast_pair(const uint16_t *pair)
     return (__m512bh)_mm512_set1_epi32(bits);
 }
 
-/* Columns of one block, over one piece of the sum: n_pairs pairs of each row. */
 static inline __attribute__((always_inline, target("avx512f,avx512bf16"))) void
-run_piece(int n_rows, int64_t n_pairs, int64_t row_stride, const uint16_t *rows,
-          const uint16_t *packed, bool adds, int64_t y_stride, float *y)
+multiply(const int n_rows, const tile *t, int64_t k, __m512 sum[ROWS][VECTORS])
 {
-    __m512 sum[AZR_FEW_ROWS][VECTORS];
+    __m512bh w[VECTORS];
 #pragma GCC unroll 4
+    for (int v = 0; v < VECTORS; v++)
+        w[v] = (__m512bh)_mm512_loadu_si512(t->w + k * 2 * COLUMNS + (ptrdiff_t)v * 2 * LANES);
+#pragma GCC unroll 6
+    for (int r = 0; r < n_rows; r++) {
+        __m512bh x = broadcast_pair(t->x + r * t->x_stride + 2 * k);
+#pragma GCC unroll 4
+        for (int v = 0; v < VECTORS; v++)
+            sum[r][v] = _mm512_dpbf16_ps(sum[r][v], x, w[v]);
+    }
+}
+
+static inline __attribute__((always_inline, target("avx512f,avx512bf16"))) void
+run_tile_of(const int n_rows, tile *given)
+{
+    const tile t = *given;
+    __m512 sum[ROWS][VECTORS];
+#pragma GCC unroll 6
     for (int r = 0; r < n_rows; r++)
 #pragma GCC unroll 4
         for (int v = 0; v < VECTORS; v++)
             sum[r][v] = _mm512_setzero_ps();
-    for (int64_t k = 0; k < n_pairs; k++) {
-        const char *weights = (const char *)(packed + k * 2 * COLUMNS);
-        __m512bh w[VECTORS];
-#pragma GCC unroll 4
-        for (int v = 0; v < VECTORS; v++) {
-            _mm_prefetch(weights + AHEAD + (ptrdiff_t)v * LINE, _MM_HINT_T0);
-            w[v] = (__m512bh)_mm512_loadu_si512(weights + (ptrdiff_t)v * LINE);
+    const char *ahead = t.ahead;
+    for (int64_t k = 0; k < t.n_pairs; k += STEPS) {
+        /* Behind the last, that one again: cheaper than a branch. */
+        for (int64_t i = 0; i < t.n_lines; i++) {
+            _mm_prefetch(ahead, _MM_HINT_T0);
+            ahead = ahead < t.last ? ahead + LINE : t.last;
         }
 #pragma GCC unroll 4
-        for (int r = 0; r < n_rows; r++) {
-            __m512bh x = broadcast_pair(rows + r * row_stride + 2 * k);
-#pragma GCC unroll 4
-            for (int v = 0; v < VECTORS; v++)
-                sum[r][v] = _mm512_dpbf16_ps(sum[r][v], x, w[v]);
-        }
+        for (int i = 0; i < STEPS; i++)
+            multiply(n_rows, &t, k + i, sum);
     }
-#pragma GCC unroll 4
+    given->ahead = ahead;
+#pragma GCC unroll 6
     for (int r = 0; r < n_rows; r++) {
 #pragma GCC unroll 4
         for (int v = 0; v < VECTORS; v++) {
-            float *at = y + r * y_stride + (ptrdiff_t)v * LANES;
-            __m512 before = adds ? _mm512_loadu_ps(at) : _mm512_setzero_ps();
-            _mm512_storeu_ps(at, adds ? _mm512_add_ps(before, sum[r][v]) : sum[r][v]);
+            float *at = t.y + r * t.y_stride + (ptrdiff_t)v * LANES;
+            if (t.adds)
+                sum[r][v] = _mm512_add_ps(_mm512_loadu_ps(at), sum[r][v]);
+            _mm512_storeu_ps(at, sum[r][v]);
         }
     }
 }
 
-static inline __attribute__((always_inline, target("avx512f,avx512bf16"))) void
-run_block(int n_rows, int64_t n_out, int64_t n_in, int64_t piece, const uint16_t *rows,
-          const uint16_t *packed, float *y)
+static __attribute__((target("avx512f,avx512bf16"))) void run_tile(int64_t n_rows, tile *t)
 {
-    for (int64_t k = 0; k < n_in; k += piece) {
-        int64_t n = n_in - k < piece ? n_in - k : piece;
-        run_piece(n_rows, n / 2, n_in, rows + k, packed + k * COLUMNS, k > 0, n_out, y);
+#pragma GCC unroll 6
+    for (int n = 1; n <= ROWS; n++)
+        if (n == n_rows)
+            run_tile_of(n, t);
+}
+
+/* What all pieces of a product have in common. A piece is some tiles of one block. */
+typedef struct few_rows {
+    int64_t n_rows, n_out, n_in;
+    int64_t sum_piece; /* of the sum over n_in */
+    const uint16_t *x, *w;
+    float *y;
+    int64_t n_tiles, n_parts; /* of a block */
+    azr_ranges *ranges;       /* of pieces: block by block, part by part */
+} few_rows;
+
+static int64_t tile_begin(const few_rows *f, int64_t i)
+{
+    return f->n_rows * i / f->n_tiles;
+}
+
+/* Lines that tile i of a block asks for: what one tile needs soon, or its equal share of the next
+ * block. */
+static void share_lines(const few_rows *f, int64_t i, tile *t)
+{
+    int64_t n_lines = f->n_in * COLUMNS * (int64_t)sizeof(uint16_t) / LINE;
+    int64_t share = (n_lines + f->n_tiles - 1) / f->n_tiles, n_turns = f->n_in / (2 * STEPS);
+    int64_t shift = f->n_tiles == 1 ? NEAR : (n_lines + share * i) * LINE;
+    t->ahead = (const char *)t->w + shift;
+    t->last = t->ahead + (share - 1) * LINE;
+    t->n_lines = (share + n_turns - 1) / n_turns;
+}
+
+static void run_piece(const few_rows *f, int64_t piece, bool asks)
+{
+    int64_t block = piece / f->n_parts, first = piece % f->n_parts * PIECE_TILES;
+    int64_t end = first + PIECE_TILES < f->n_tiles ? first + PIECE_TILES : f->n_tiles;
+    for (int64_t i = first; i < end; i++) {
+        int64_t row = tile_begin(f, i), n_rows = tile_begin(f, i + 1) - row;
+        const uint16_t *w = f->w + block * f->n_in * COLUMNS;
+        tile t = {.w = w,
+                  .y = f->y + row * f->n_out + block * COLUMNS,
+                  .x_stride = f->n_in,
+                  .y_stride = f->n_out};
+        if (asks)
+            share_lines(f, i, &t);
+        for (int64_t k = 0; k < f->n_in; k += f->sum_piece) {
+            int64_t left = f->n_in - k;
+            t.x = f->x + row * f->n_in + k;
+            t.w = w + k * COLUMNS;
+            t.n_pairs = (left < f->sum_piece ? left : f->sum_piece) / 2;
+            t.adds = k > 0;
+            run_tile(n_rows, &t);
+        }
     }
 }
 
-static __attribute__((target("avx512f,avx512bf16"))) void
-run_columns(int64_t n_rows, int64_t n_out, int64_t n_in, int64_t piece, const uint16_t *rows,
-            const uint16_t *packed, float *y)
+static void run_thread(const few_rows *f, int thread)
 {
-    if (n_rows == 1)
-        run_block(1, n_out, n_in, piece, rows, packed, y);
-    else if (n_rows == 2)
-        run_block(2, n_out, n_in, piece, rows, packed, y);
-    else if (n_rows == 3)
-        run_block(3, n_out, n_in, piece, rows, packed, y);
-    else
-        run_block(4, n_out, n_in, piece, rows, packed, y);
+    int64_t begin = azr_ranges_begin(f->ranges, thread), end = azr_ranges_end(f->ranges, thread);
+    int64_t piece;
+    while (azr_ranges_take(f->ranges, thread, &piece)) {
+        bool is_own = piece >= begin && piece + f->n_parts < end;
+        run_piece(f, piece, is_own || f->n_tiles == 1);
+    }
 }
 
 void azr_few_rows_run(int64_t n_rows, int64_t n_out, int64_t n_in, int64_t piece,
-                      const uint16_t *rows, const uint16_t *packed, float *y)
+                      const uint16_t *rows, const uint16_t *packed,
+                      float *y) /* NOLINT(readability-non-const-parameter): written through f */
 {
-    int64_t n_blocks = n_out / COLUMNS;
-#pragma omp parallel for schedule(static) num_threads(azr_kernels_threads())
-    for (int64_t i = 0; i < n_blocks; i++)
-        run_columns(n_rows, n_out, n_in, piece, rows, packed + i * n_in * COLUMNS, y + i * COLUMNS);
+    int64_t n_tiles = (n_rows + ROWS - 1) / ROWS,
+            n_parts = (n_tiles + PIECE_TILES - 1) / PIECE_TILES;
+    int n_threads = azr_kernels_threads();
+    const few_rows f = {.n_rows = n_rows,
+                        .n_out = n_out,
+                        .n_in = n_in,
+                        .sum_piece = piece,
+                        .x = rows,
+                        .w = packed,
+                        .y = y,
+                        .n_tiles = n_tiles,
+                        .n_parts = n_parts,
+                        .ranges = azr_ranges_create(n_threads, n_out / COLUMNS * n_parts)};
+    for (int i = 0; i < n_threads; i++)
+        azr_ranges_open(f.ranges, i);
+#pragma omp parallel for schedule(static, 1) num_threads(n_threads)
+    for (int i = 0; i < n_threads; i++)
+        run_thread(&f, i);
+    azr_free(f.ranges);
 }

@@ -1,11 +1,13 @@
-/* few_rows.h: products of a few rows with bf16 weights, bound by memory; private to kernels/. */
+/* few_rows.h: products of few rows, as streams that decode have them; private to kernels/. */
 #ifndef AZR_KERNELS_FEW_ROWS_H
 #define AZR_KERNELS_FEW_ROWS_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { AZR_FEW_ROWS = 4 };
+/* --- bf16 on AVX-512: few_rows.c -------------------------------------------------------------- */
+
+enum { AZR_FEW_ROWS = 128 };
 
 /* Whether azr_few_rows_run takes this shape; the CPU must have AVX-512 BF16. */
 bool azr_few_rows_takes(int64_t n_out, int64_t n_in);
@@ -15,8 +17,7 @@ bool azr_few_rows_takes(int64_t n_out, int64_t n_in);
 void azr_few_rows_run(int64_t n_rows, int64_t n_out, int64_t n_in, int64_t piece,
                       const uint16_t *rows, const uint16_t *packed, float *y);
 
-/* --- f32 on AVX2 (few_rows_avx2.c) -------------------------------------------------------------
- */
+/* --- f32 on AVX2: few_rows_avx2.c ------------------------------------------------------------- */
 
 enum { AZR_FEW_ROWS_F32 = 128 };
 

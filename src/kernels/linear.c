@@ -8,8 +8,8 @@
  * order there. Blocks of at most 240 rows, the last one filled up to a multiple of 12 rows, avoid
  * both.
  * The rows of a weight gradient are the summed dimension: blocks of 1024, filled up with zeros.
- * Few rows with packed weights (bf16: one to four; AVX2: up to 128) go through few_rows.c and
- * few_rows_avx2.c, which are faster, where their bits are seen to be oneDNN's. */
+ * Up to 128 rows with packed weights go through few_rows.c (bf16, forward) and few_rows_avx2.c,
+ * which are faster, where their bits are seen to be oneDNN's. */
 #include "azr/kernels.h"
 
 #include "base/check.h"

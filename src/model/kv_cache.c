@@ -1,7 +1,8 @@
 /* kv_cache.c: keys and values of a growing forest, in pages from one pool, each ordered as
  * attention reads it (azr_kv_write, azr_kv_write_f16). The pool is a reservation: the page that was
  * freed last is taken first, and the system gives memory to pages when they are first written to,
- * so a cache takes as much memory as it was ever filled. */
+ * so a cache takes as much memory as it was ever filled (with large pages up to 2 MB more a layer).
+ */
 #include "model/network.h"
 
 #include "base/check.h"
@@ -61,7 +62,7 @@ azr_status azr_kv_create(azr_model *model, int64_t n_tokens, azr_kv **out_kv, az
     kv->model = model;
     model->n_caches++;
     kv->n_pages = kv->n_free = pages_of(n_tokens);
-    void *pages = azr_try_alloc_untouched(n_bytes);
+    void *pages = azr_try_alloc_streamed(n_bytes);
     if (model->kv_dtype == AZR_KV_F16)
         kv->pages_f16 = pages;
     else

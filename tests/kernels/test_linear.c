@@ -209,6 +209,61 @@ static void check_few_rows(int64_t n_out, int64_t n_in, int64_t n_rows)
     free(wanted);
 }
 
+static uint16_t *to_bf16(int64_t n, const float *x)
+{
+    uint16_t *y = malloc((size_t)n * sizeof *y);
+    for (int64_t i = 0; i < n; i++) {
+        uint32_t bits;
+        memcpy(&bits, &x[i], sizeof bits);
+        y[i] = (uint16_t)(bits >> 16); /* cut off: any bf16 number does */
+    }
+    return y;
+}
+
+/* The same for bf16. Numbers whose sums are exact against sums in double; then thirds, whose sums
+ * tell the order, against each row by itself. */
+static void check_few_rows_bf16(int64_t n_out, int64_t n_in, int64_t piece, int64_t n_rows)
+{
+    static const int threads[] = {1, 3, 2, 7};
+    size_t bytes = (size_t)(n_rows * n_out) * sizeof(float);
+    float *y = malloc(bytes), *wanted = malloc(bytes);
+    for (int round = 0; round < 2; round++) {
+        float *w = round == 0 ? numbers(n_out * n_in, 1) : thirds(n_out * n_in, 1);
+        float *x = round == 0 ? numbers(n_rows * n_in, 2) : thirds(n_rows * n_in, 2);
+        float *panels = malloc((size_t)(n_out * n_in) * sizeof *panels);
+        for (int64_t at = 0; at < n_out * n_in; at++) {
+            int64_t o = at / n_in, i = at % n_in;
+            panels[((o / 64 * n_in + i / 2 * 2) * 64) + o % 64 * 2 + i % 2] = w[at];
+        }
+        uint16_t *packed = to_bf16(n_out * n_in, panels), *rows = to_bf16(n_rows * n_in, x);
+        azr_kernels_set_threads(1);
+        for (int64_t r = 0; r < n_rows && round == 1; r++)
+            azr_few_rows_run(1, n_out, n_in, piece, rows + r * n_in, packed, wanted + r * n_out);
+        for (int64_t at = 0; at < n_rows * n_out && round == 0; at++) {
+            double sum = 0;
+            for (int64_t i = 0; i < n_in; i++)
+                sum += (double)x[at / n_out * n_in + i] * w[at % n_out * n_in + i];
+            wanted[at] = (float)sum;
+        }
+        for (size_t t = 0; t < sizeof threads / sizeof threads[0]; t++) {
+            memset(y, 0xff, bytes);
+            azr_kernels_set_threads(threads[t]);
+            azr_few_rows_run(n_rows, n_out, n_in, piece, rows, packed, y);
+            for (int64_t at = 0; at < n_rows * n_out; at++)
+                REQUIRE(y[at] == wanted[at], "y[%lld] of %lld rows, %d threads, round %d",
+                        (long long)at, (long long)n_rows, threads[t], round);
+        }
+        free(w);
+        free(x);
+        free(panels);
+        free(packed);
+        free(rows);
+    }
+    azr_kernels_set_threads(2);
+    free(y);
+    free(wanted);
+}
+
 static void check_dtype(azr_dtype dtype)
 {
     static const int64_t shapes[][2] = {{1, 1}, {5, 3}, {17, 33}, {64, 48}, {192, 130}};
@@ -251,6 +306,11 @@ static int run_level(const char *level)
         check_few_rows(8, 8, n_rows);
         check_few_rows(40, 2056, n_rows * n_rows);
         check_few_rows(200, 1024, n_rows * n_rows);
+    }
+    for (int64_t n_rows = 1; n_rows < 12 && azr_few_rows_takes(64, 32); n_rows++) {
+        check_few_rows_bf16(64, 32, 32, n_rows);
+        check_few_rows_bf16(192, 1056, 512, n_rows * n_rows);
+        check_few_rows_bf16(576, 96, 96, n_rows * n_rows + 7);
     }
     if (azr_kernels_have_bf16())
         check_dtype(AZR_DTYPE_BF16);

@@ -85,13 +85,12 @@ float *azr_model_gradients(azr_model *model);
 azr_status azr_model_enable_training(azr_model *model, azr_error *error);
 /* What keys and values are rounded to where attention reads them, in the cache and in batches
  * alike: f16 halves a cache and what a step reads of it. Gradients pass the rounding as they are.
- * Not while the model has a cache or has kept a forward. At first AZR_KV_F32: as they are. */
+ * Not while the model has a cache. At first AZR_KV_F32: as they are. */
 void azr_model_set_kv_dtype(azr_model *model, azr_kv_dtype kv_dtype);
 azr_kv_dtype azr_model_kv_dtype(const azr_model *model);
-/* true: azr_model_forward keeps only each layer's input, and azr_model_backward makes the rest
- * again, layer by layer, the packed copies of weights included (those that are there go now): a
- * third more work, a fraction of the memory, the same bits. Not between a forward and its backward.
- * At first false. */
+/* true: azr_model_learn keeps only each layer's input of its forward pass, and its backward pass
+ * makes the rest again, layer by layer, the packed copies of weights included (those that are there
+ * go now): a third more work, a fraction of the memory, the same bits. At first false. */
 void azr_model_set_recompute(azr_model *model, bool recompute);
 /* model.safetensors (f32) and config.json into an existing folder; transformers loads them. */
 azr_status azr_model_save(const azr_model *model, const char *folder, azr_error *error);
@@ -138,13 +137,26 @@ typedef struct azr_batch {
 /* Fills logprobs [n_targets] and entropies [n_targets] (may be NULL). Keeps nothing. */
 azr_status azr_model_score(azr_model *model, const azr_batch *batch, float *logprobs,
                            float *entropies, azr_error *error);
-/* The same, and keeps the activations for one azr_model_backward of the same batch. */
-azr_status azr_model_forward(azr_model *model, const azr_batch *batch, float *logprobs,
-                             float *entropies, azr_error *error);
-/* d(loss)/d(logprob) and d(loss)/d(entropy) [n_targets] (the latter may be NULL) to gradients,
- * "+=". Deterministic whatever the number of threads. */
-azr_status azr_model_backward(azr_model *model, const azr_batch *batch, const float *dlogprobs,
-                              const float *dentropies, azr_error *error);
+
+/* What learning goes by, [n_targets] each; entropies and dentropies may be NULL. */
+typedef struct azr_scores {
+    float *logprobs, *entropies;   /* as azr_model_score gives them, to the bit */
+    float *dlogprobs, *dentropies; /* d(loss)/d(logprob), d(loss)/d(entropy) */
+} azr_scores;
+
+/* differentiate is called block by block as scores are known, each target once: it reads those of n
+ * targets (indices into the batch's) and writes ("=") their derivatives. What it returns but AZR_OK
+ * ends learning. */
+typedef struct azr_loss {
+    azr_status (*differentiate)(void *context, const size_t *targets, size_t n, azr_error *error);
+    void *context;
+} azr_loss;
+
+/* Forward and backward: fills scores, asks the loss for its derivatives by them (NULL: they are
+ * there already) and carries those to gradients, "+=". Logits are made once. Deterministic whatever
+ * the number of threads. After an error the gradients are worth nothing. */
+azr_status azr_model_learn(azr_model *model, const azr_batch *batch, const azr_scores *scores,
+                           const azr_loss *loss, azr_error *error);
 
 /* --- KV cache: prefill and decode ------------------------------------------------------------- */
 
@@ -186,7 +198,7 @@ typedef struct azr_draw {
 
 /* From states [n, d_model]: LM head in blocks, a token drawn for each row, its log-probability
  * under softmax(logits / temperature) (temperature 0: under softmax(logits)), and the entropy of
- * that (may be NULL). The same bits as azr_model_forward gives for that token. */
+ * that (may be NULL). The same bits as azr_model_learn gives for that token. */
 azr_status azr_model_draw(azr_model *model, const float *states, size_t n, const azr_draw *draws,
                           int32_t *tokens, float *logprobs, float *entropies, azr_error *error);
 /* Log-probabilities of given tokens from states, and entropies (may be NULL). */

@@ -46,14 +46,14 @@ typedef struct bench_round {
 
 /* Seconds of the parts of a step, and what went through the model. */
 typedef struct bench_step {
-    double rollout, forward, backward, optimizer;
+    double rollout, passes, optimizer;
     double n_tokens; /* of all sequences, each with its whole prompt */
     double n_response, work;
 } bench_step;
 
 static double sum_step(const bench_step *s)
 {
-    return s->rollout + s->forward + s->backward + s->optimizer;
+    return s->rollout + s->passes + s->optimizer;
 }
 
 /* Prompt i of step `step`: the next tasks each time. */
@@ -134,62 +134,76 @@ static void draw_advantages(const bench_round *r, size_t step, const azr_rollout
     azr_free(rewards);
 }
 
-/* The policy gradient of one pass. first: its first sample. Returns the sample after its last. */
-static size_t differentiate(const bench_round *r, bench_pass *pass, const azr_rollout *rollout,
-                            const double *advantages, size_t first, double n_targets)
+/* The policy gradient of one pass: what each target brings along. */
+typedef struct pass_loss {
+    azr_policy_loss loss;
+    const bench_pass *pass;
+    float *old_logprobs, *advantages;
+    float weight;
+} pass_loss;
+
+/* azr_loss.differentiate */
+static azr_status differentiate(void *context, const size_t *targets, size_t n, azr_error *error)
 {
+    const pass_loss *l = context;
+    azr_policy_stats stats = {0};
+    (void)error;
+    for (size_t i = 0; i < n; i++) {
+        size_t t = targets[i];
+        const float entropy = 0; /* counts nothing */
+        float dentropy;
+        const azr_policy_tokens token = {.n = 1,
+                                         .logprobs = l->pass->logprobs + t,
+                                         .old_logprobs = l->old_logprobs + t,
+                                         .entropies = &entropy,
+                                         .advantages = l->advantages + t,
+                                         .weights = &l->weight};
+        azr_policy_loss_backward(&l->loss, &token, l->pass->dlogprobs + t, &dentropy, &stats);
+    }
+    return AZR_OK;
+}
+
+/* Forward and backward of one pass. first: its first sample. Returns the sample after its last. */
+static size_t learn_pass(const bench_round *r, bench_pass *pass, const azr_rollout *rollout,
+                         const double *advantages, size_t first, azr_status *status,
+                         azr_error *error)
+{
+    const azr_config *config = &r->options->settings.config;
     size_t n = pass->batch.n_targets, at = 0, i = first;
-    float *old = azr_alloc(n, sizeof *old), *weights = azr_alloc(n, sizeof *weights);
-    float *each = azr_alloc(n, sizeof *each), *rest = azr_alloc(n, sizeof *rest);
+    pass_loss loss = {{.clip_low = config->clip_low, .clip_high = config->clip_high},
+                      pass,
+                      azr_alloc(n, sizeof(float)),
+                      azr_alloc(n, sizeof(float)),
+                      (float)(1 / (double)rollout->n_response_tokens)};
     for (; at < n; i++) {
         const azr_sample *sample = &rollout->samples[i];
         for (size_t t = 0; t < sample->n_tokens; t++, at++) {
-            old[at] = sample->logprobs[t];
-            each[at] = (float)advantages[i];
-            weights[at] = (float)(1 / n_targets);
+            loss.old_logprobs[at] = sample->logprobs[t];
+            loss.advantages[at] = (float)advantages[i];
         }
     }
-    const azr_config *config = &r->options->settings.config;
-    azr_policy_loss loss = {.clip_low = config->clip_low, .clip_high = config->clip_high};
-    azr_policy_tokens tokens = {.n = n,
-                                .logprobs = pass->logprobs,
-                                .old_logprobs = old,
-                                .entropies = rest, /* they count nothing */
-                                .advantages = each,
-                                .weights = weights};
-    azr_policy_stats stats = {0};
-    azr_policy_loss_backward(&loss, &tokens, pass->dlogprobs, rest, &stats);
-    azr_free(old);
-    azr_free(weights);
-    azr_free(each);
-    azr_free(rest);
+    const azr_scores scores = {.logprobs = pass->logprobs, .dlogprobs = pass->dlogprobs};
+    *status = azr_model_learn(r->engine.model, &pass->batch, &scores,
+                              &(azr_loss){differentiate, &loss}, error);
+    azr_free(loss.old_logprobs);
+    azr_free(loss.advantages);
     return i;
 }
 
 static azr_status learn(bench_round *r, size_t step, const azr_rollout *rollout,
                         bench_passes *passes, bench_step *times, azr_error *error)
 {
-    azr_model *model = r->engine.model;
     double *advantages = azr_alloc(rollout->n_samples, sizeof *advantages);
     azr_status status = AZR_OK;
     size_t first = 0;
-    draw_advantages(r, step, rollout, advantages);
-    for (size_t i = 0; status == AZR_OK && i < passes->n; i++) {
-        bench_pass *pass = &passes->passes[i];
-        double begin = azr_clock_seconds();
-        status = azr_model_forward(model, &pass->batch, pass->logprobs, NULL, error);
-        double middle = azr_clock_seconds();
-        if (status == AZR_OK) {
-            first = differentiate(r, pass, rollout, advantages, first,
-                                  (double)rollout->n_response_tokens);
-            status = azr_model_backward(model, &pass->batch, pass->dlogprobs, NULL, error);
-        }
-        times->forward += middle - begin;
-        times->backward += azr_clock_seconds() - middle;
-    }
     double begin = azr_clock_seconds();
+    draw_advantages(r, step, rollout, advantages);
+    for (size_t i = 0; status == AZR_OK && i < passes->n; i++)
+        first = learn_pass(r, &passes->passes[i], rollout, advantages, first, &status, error);
+    times->passes = azr_clock_seconds() - begin;
+    begin = azr_clock_seconds();
     if (status == AZR_OK)
-        azr_bench__update(model, r->moments, (int64_t)step + 1);
+        azr_bench__update(r->engine.model, r->moments, (int64_t)step + 1);
     times->optimizer = azr_clock_seconds() - begin;
     azr_free(advantages);
     return status;
@@ -291,8 +305,7 @@ azr_status azr_bench__step(const bench_options *o, const bench_limit *limit, ben
             .seconds = sum_step(&best),
             .counted = "rows that predict an answer's token",
             .parts = {{"rollout", best.rollout},
-                      {"forward", best.forward},
-                      {"backward", best.backward},
+                      {"forward and backward", best.passes},
                       {"optimizer and packing", best.optimizer}},
         };
     }

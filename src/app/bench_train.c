@@ -41,12 +41,12 @@ static azr_status texts_create(const bench_options *o, const azr_model *model, b
 
 /* Seconds of the parts of one step. */
 typedef struct bench_times {
-    double forward, backward, optimizer;
+    double passes, optimizer;
 } bench_times;
 
 static double sum_times(const bench_times *times)
 {
-    return times->forward + times->backward + times->optimizer;
+    return times->passes + times->optimizer;
 }
 
 void azr_bench__update(azr_model *model, float *moments, int64_t opt_step)
@@ -67,13 +67,10 @@ static azr_status train_step(azr_model *model, bench_passes *passes, float *mome
     *times = (bench_times){0};
     for (size_t i = 0; status == AZR_OK && i < passes->n; i++) {
         bench_pass *pass = &passes->passes[i];
+        const azr_scores scores = {.logprobs = pass->logprobs, .dlogprobs = pass->dlogprobs};
         double begin = azr_clock_seconds();
-        status = azr_model_forward(model, &pass->batch, pass->logprobs, NULL, error);
-        double middle = azr_clock_seconds();
-        if (status == AZR_OK)
-            status = azr_model_backward(model, &pass->batch, pass->dlogprobs, NULL, error);
-        times->forward += middle - begin;
-        times->backward += azr_clock_seconds() - middle;
+        status = azr_model_learn(model, &pass->batch, &scores, NULL, error);
+        times->passes += azr_clock_seconds() - begin;
         if (status == AZR_OK)
             status = azr_bench__go_on(error);
     }
@@ -144,8 +141,7 @@ static azr_status measure(const bench_options *o, azr_model *model, const bench_
             .work = azr_bench__passes_work(&passes, limit),
             .seconds = sum_times(&best),
             .counted = "rows that predict an answer's token",
-            .parts = {{"forward", best.forward},
-                      {"backward", best.backward},
+            .parts = {{"forward and backward", best.passes},
                       {"optimizer and packing", best.optimizer}},
         };
     azr_bench__passes_destroy(&passes);

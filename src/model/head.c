@@ -1,6 +1,7 @@
 /* head.c: from states to tokens and log-probabilities, and back. The LM head goes in blocks of
- * rows: logits never exist for all of them. A row that predicts several targets (the end of a
- * prompt with eight answers) goes through the head once. */
+ * rows: logits never exist for all of them, and learning makes each block once, for scores and
+ * gradients. A row that predicts several targets (the end of a prompt with eight answers) goes
+ * through the head once. */
 #include "model/network.h"
 
 #include "base/check.h"
@@ -48,20 +49,12 @@ static void predictions_deinit(predictions *p)
     azr_free(p->targets);
 }
 
-/* A target takes part in backward when it has a gradient. */
-static bool takes_part(const float *dlogprobs, const float *dentropies, size_t i)
-{
-    return dlogprobs == NULL || dlogprobs[i] != 0 || (dentropies != NULL && dentropies[i] != 0);
-}
-
-/* rows_of [n_targets] are the rows, -1 for targets left out; index_of [n_rows] is -1 throughout. */
+/* rows_of [n_targets] are the rows; index_of [n_rows] is -1 throughout. */
 static void group_targets(size_t n_targets, const int64_t *rows_of, int64_t *index_of,
                           predictions *p)
 {
     p->n = 0;
     for (size_t i = 0; i < n_targets; i++) {
-        if (rows_of[i] < 0)
-            continue;
         if (index_of[rows_of[i]] < 0) {
             index_of[rows_of[i]] = p->n;
             p->rows[p->n++] = rows_of[i];
@@ -71,16 +64,14 @@ static void group_targets(size_t n_targets, const int64_t *rows_of, int64_t *ind
     for (int64_t i = 0; i < p->n; i++)
         p->begins[i + 1] += p->begins[i];
     for (size_t i = 0; i < n_targets; i++)
-        if (rows_of[i] >= 0)
-            p->targets[p->begins[index_of[rows_of[i]]]++] = i;
+        p->targets[p->begins[index_of[rows_of[i]]]++] = i;
     for (int64_t i = p->n; i > 0; i--)
         p->begins[i] = p->begins[i - 1];
     p->begins[0] = 0;
 }
 
-/* dlogprobs NULL: all targets take part. */
-static azr_status find_predictions(const azr_batch *batch, int64_t n_rows, const float *dlogprobs,
-                                   const float *dentropies, predictions *out, azr_error *error)
+static azr_status find_predictions(const azr_batch *batch, int64_t n_rows, predictions *out,
+                                   azr_error *error)
 {
     size_t n = batch->n_targets;
     azr_status status = AZR_OK;
@@ -104,8 +95,6 @@ static azr_status find_predictions(const azr_batch *batch, int64_t n_rows, const
         azr_target t = batch->targets[i];
         rows_of[i] = t.index > 0 ? firsts[t.segment] + t.index - 1
                                  : lasts[batch->segments[t.segment].parent];
-        if (!takes_part(dlogprobs, dentropies, i))
-            rows_of[i] = -1;
     }
     group_targets(n, rows_of, index_of, &p);
 done:
@@ -158,29 +147,34 @@ static void score_block(azr_model *model, const azr_batch *batch, const predicti
     }
 }
 
-static azr_status score_rows(azr_model *model, const azr_batch *batch, int64_t n_rows,
-                             const float *x, float *logprobs, float *entropies, azr_error *error)
+/* Values of the targets of rows [begin, begin + n) of the predictions. */
+static azr_status check_block(const predictions *p, int64_t begin, int64_t n, const float *values,
+                              const char *what, azr_error *error)
 {
-    predictions p;
-    azr_status status = azr_model__head_space_ensure(model, error);
-    if (status != AZR_OK)
-        return status;
-    status = find_predictions(batch, n_rows, NULL, NULL, &p, error);
-    for (int64_t i = 0; status == AZR_OK && i < p.n; i += AZR_MODEL__HEAD_ROWS) {
-        int64_t n = block_rows(i, p.n);
-        compute_block(model, &p, i, n, x);
-        score_block(model, batch, &p, i, n, logprobs, entropies);
-    }
-    predictions_deinit(&p);
-    return status == AZR_OK ? check_results(batch->n_targets, logprobs, entropies, error) : status;
+    for (int64_t j = p->begins[begin]; values != NULL && j < p->begins[begin + n]; j++)
+        if (!isfinite(values[p->targets[j]]))
+            return azr_error_set(error, AZR_ERROR_NUMERIC, "%s of target %zu is %g", what,
+                                 p->targets[j], (double)values[p->targets[j]]);
+    return AZR_OK;
+}
+
+/* Logits of rows [begin, begin + n) of the predictions, and their targets' scores. */
+static azr_status run_block(azr_model *model, const azr_batch *batch, const predictions *p,
+                            int64_t begin, int64_t n, const float *x, float *logprobs,
+                            float *entropies, azr_error *error)
+{
+    compute_block(model, p, begin, n, x);
+    score_block(model, batch, p, begin, n, logprobs, entropies);
+    azr_status status = check_block(p, begin, n, logprobs, "the log-probability", error);
+    return status == AZR_OK ? check_block(p, begin, n, entropies, "the entropy", error) : status;
 }
 
 /* Logits of row i of the block become their gradient. p is the same for all targets of a row, so
  * their gradients are one with the sums of coefficients, but for the targets' own entries. */
 static void differentiate_row(const azr_batch *batch, const predictions *p, int64_t i_prediction,
-                              int64_t n_vocab, float *logits, const float *dlogprobs,
-                              const float *dentropies)
+                              int64_t n_vocab, float *logits, const azr_scores *scores)
 {
+    const float *dlogprobs = scores->dlogprobs, *dentropies = scores->dentropies;
     int64_t begin = p->begins[i_prediction], end = p->begins[i_prediction + 1];
     float dlogprob = 0, dentropy = 0, rest = 0;
     int32_t first = target_token(batch, p->targets[begin]);
@@ -197,29 +191,117 @@ static void differentiate_row(const azr_batch *batch, const predictions *p, int6
     logits[first] -= rest;
 }
 
+static bool has_gradient(const predictions *p, int64_t i_prediction, const azr_scores *scores)
+{
+    for (int64_t j = p->begins[i_prediction]; j < p->begins[i_prediction + 1]; j++) {
+        size_t t = p->targets[j];
+        if (scores->dlogprobs[t] != 0 || (scores->dentropies != NULL && scores->dentropies[t] != 0))
+            return true;
+    }
+    return false;
+}
+
+static void move_row(int64_t from, int64_t to, int64_t width, float *rows)
+{
+    if (from != to)
+        memcpy(rows + to * width, rows + from * width, (size_t)width * sizeof *rows);
+}
+
+/* Of rows [begin, begin + n) of the predictions, which the block holds, those with a gradient move
+ * to its front; their indices to kept. Returns how many. */
+static int64_t keep_rows(const azr_model *model, const predictions *p, int64_t begin, int64_t n,
+                         const azr_scores *scores, int64_t *kept)
+{
+    const azr_model__head_space *space = &model->head_space;
+    int64_t n_kept = 0;
+    for (int64_t i = 0; i < n; i++) {
+        if (!has_gradient(p, begin + i, scores))
+            continue;
+        move_row(i, n_kept, model->shape.d_model, space->raw);
+        move_row(i, n_kept, model->shape.d_model, space->states);
+        move_row(i, n_kept, model->shape.n_vocab, space->logits);
+        kept[n_kept++] = begin + i;
+    }
+    return n_kept;
+}
+
+/* The block's n rows, which are those of predictions kept [n], back to dx and gradients. */
 static void differentiate_block(azr_model *model, const azr_batch *batch, const predictions *p,
-                                int64_t begin, int64_t n, const float *dlogprobs,
-                                const float *dentropies)
+                                const int64_t *kept, int64_t n, const azr_scores *scores)
 {
     int64_t n_vocab = model->shape.n_vocab, d = model->shape.d_model;
     const azr_model__head_space *space = &model->head_space;
     float *dx = model->gradient_space.dx;
 #pragma omp parallel for num_threads(azr_kernels_threads()) schedule(dynamic)
     for (int64_t i = 0; i < n; i++)
-        differentiate_row(batch, p, begin + i, n_vocab, space->logits + i * n_vocab, dlogprobs,
-                          dentropies);
+        differentiate_row(batch, p, kept[i], n_vocab, space->logits + i * n_vocab, scores);
     azr_linear_backward(model->head, n, space->states, space->logits, space->dstates,
                         model->gradients + model->at_head);
     azr_rmsnorm_backward(n, d, model->shape.norm_eps, space->raw, d,
                          model->weights + model->at_final_norm, space->dstates, d, space->dstates,
                          d, false, model->gradients + model->at_final_norm);
     for (int64_t i = 0; i < n; i++)
-        memcpy(dx + p->rows[begin + i] * d, space->dstates + i * d, (size_t)d * sizeof(float));
+        memcpy(dx + p->rows[kept[i]] * d, space->dstates + i * d, (size_t)d * sizeof(float));
+}
+
+/* --- all blocks of a batch -------------------------------------------------------------------- */
+
+static azr_status score_rows(azr_model *model, const azr_batch *batch, int64_t n_rows,
+                             const float *x, float *logprobs, float *entropies, azr_error *error)
+{
+    predictions p;
+    azr_status status = find_predictions(batch, n_rows, &p, error);
+    for (int64_t i = 0; status == AZR_OK && i < p.n; i += AZR_MODEL__HEAD_ROWS)
+        status = run_block(model, batch, &p, i, block_rows(i, p.n), x, logprobs, entropies, error);
+    predictions_deinit(&p);
+    return status;
+}
+
+/* The derivatives of the loss by the scores of rows [begin, begin + n) of the predictions. */
+static azr_status run_loss(const predictions *p, int64_t begin, int64_t n, const azr_scores *scores,
+                           const azr_loss *loss, azr_error *error)
+{
+    azr_status status = AZR_OK;
+    size_t n_targets = (size_t)(p->begins[begin + n] - p->begins[begin]);
+    if (loss != NULL)
+        status =
+            loss->differentiate(loss->context, p->targets + p->begins[begin], n_targets, error);
+    if (status == AZR_OK)
+        status = check_block(p, begin, n, scores->dlogprobs, "the gradient", error);
+    return status == AZR_OK
+               ? check_block(p, begin, n, scores->dentropies, "the gradient of the entropy", error)
+               : status;
+}
+
+/* From x, the last layer's output, to dx. *any: there is a gradient. */
+static azr_status learn_rows(azr_model *model, const azr_batch *batch, int64_t n_rows,
+                             const float *x, const azr_scores *scores, const azr_loss *loss,
+                             bool *any, azr_error *error)
+{
+    predictions p;
+    int64_t kept[AZR_MODEL__HEAD_ROWS];
+    azr_status status = find_predictions(batch, n_rows, &p, error);
+    *any = false;
+    memset(model->gradient_space.dx, 0,
+           (size_t)(n_rows * model->shape.d_model) * sizeof *model->gradient_space.dx);
+    for (int64_t i = 0; status == AZR_OK && i < p.n; i += AZR_MODEL__HEAD_ROWS) {
+        int64_t n = block_rows(i, p.n);
+        status = run_block(model, batch, &p, i, n, x, scores->logprobs, scores->entropies, error);
+        if (status == AZR_OK)
+            status = run_loss(&p, i, n, scores, loss, error);
+        int64_t n_kept = status == AZR_OK ? keep_rows(model, &p, i, n, scores, kept) : 0;
+        if (n_kept > 0)
+            differentiate_block(model, batch, &p, kept, n_kept, scores);
+        *any = *any || n_kept > 0;
+    }
+    predictions_deinit(&p);
+    return status;
 }
 
 /* --- a batch ---------------------------------------------------------------------------------- */
 
-/* The checked batch as rows of a pass, and memory for it. keep: into model->kept, for backward. */
+/* The checked batch as rows of a pass, and memory for it and the head's blocks. keep: into
+ * model->kept, for backward. */
 static azr_status prepare_batch(azr_model *model, const azr_batch *batch, bool keep, int64_t n_rows,
                                 azr_error *error)
 {
@@ -236,6 +318,8 @@ static azr_status prepare_batch(azr_model *model, const azr_batch *batch, bool k
     if (status == AZR_OK && keep)
         status = azr_model__gradient_space_ensure(s, n_rows, gradients, error);
     if (status == AZR_OK)
+        status = azr_model__head_space_ensure(model, error);
+    if (status == AZR_OK)
         status = azr_model__rows_from_batch(model, batch, space, gradients, rows, error);
     if (status != AZR_OK)
         return status;
@@ -244,65 +328,37 @@ static azr_status prepare_batch(azr_model *model, const azr_batch *batch, bool k
     return azr_model__rope_ensure(model, last_position + 1, error);
 }
 
-static azr_status run_batch(azr_model *model, const azr_batch *batch, bool keep, float *logprobs,
-                            float *entropies, azr_error *error)
-{
-    int64_t n_rows;
-    if (keep)
-        model->has_kept = false;
-    azr_status status = azr_model__check_batch(model, batch, &n_rows, error);
-    if (status == AZR_OK && n_rows > 0)
-        status = prepare_batch(model, batch, keep, n_rows, error);
-    if (status != AZR_OK || n_rows == 0)
-        return status;
-    const float *x = azr_model__forward_rows(model, keep ? &model->kept_rows : &model->rows,
-                                             keep ? &model->kept : &model->passing);
-    status = score_rows(model, batch, n_rows, x, logprobs, entropies, error);
-    if (keep)
-        model->has_kept = status == AZR_OK;
-    return status;
-}
-
 azr_status azr_model_score(azr_model *model, const azr_batch *batch, float *logprobs,
                            float *entropies, azr_error *error)
 {
-    return run_batch(model, batch, false, logprobs, entropies, error);
+    int64_t n_rows;
+    azr_status status = azr_model__check_batch(model, batch, &n_rows, error);
+    if (status == AZR_OK && n_rows > 0)
+        status = prepare_batch(model, batch, false, n_rows, error);
+    if (status != AZR_OK || n_rows == 0)
+        return status;
+    const float *x = azr_model__forward_rows(model, &model->rows, &model->passing);
+    return score_rows(model, batch, n_rows, x, logprobs, entropies, error);
 }
 
-azr_status azr_model_forward(azr_model *model, const azr_batch *batch, float *logprobs,
-                             float *entropies, azr_error *error)
+azr_status azr_model_learn(azr_model *model, const azr_batch *batch, const azr_scores *scores,
+                           const azr_loss *loss, azr_error *error)
 {
-    return run_batch(model, batch, true, logprobs, entropies, error);
-}
-
-azr_status azr_model_backward(azr_model *model, const azr_batch *batch, const float *dlogprobs,
-                              const float *dentropies, azr_error *error)
-{
-    predictions p;
+    int64_t n_rows;
+    bool any;
     AZR_CHECK(model->gradients != NULL);
-    azr_status status = check_finite(batch->n_targets, dlogprobs, "gradient", error);
-    if (status == AZR_OK)
-        status = check_finite(batch->n_targets, dentropies, "gradient of entropy", error);
+    azr_status status = azr_model__check_batch(model, batch, &n_rows, error);
     if (status != AZR_OK || batch->n_targets == 0)
         return status;
-    AZR_CHECK(model->has_kept);
-    int64_t n_rows = model->kept_rows.n_rows, d = model->shape.d_model;
-    status = find_predictions(batch, n_rows, dlogprobs, dentropies, &p, error);
-    if (status != AZR_OK || p.n == 0)
-        goto done;
-    const float *x = azr_model__layer_input(&model->shape, &model->kept, model->shape.n_layers);
-    memset(model->gradient_space.dx, 0, (size_t)(n_rows * d) * sizeof(float));
-    for (int64_t i = 0; i < p.n; i += AZR_MODEL__HEAD_ROWS) {
-        int64_t n = block_rows(i, p.n);
-        compute_block(model, &p, i, n, x);
-        differentiate_block(model, batch, &p, i, n, dlogprobs, dentropies);
-    }
+    status = prepare_batch(model, batch, true, n_rows, error);
+    if (status != AZR_OK)
+        return status;
+    const float *x = azr_model__forward_rows(model, &model->kept_rows, &model->kept);
+    status = learn_rows(model, batch, n_rows, x, scores, loss, &any, error);
     if (model->kept.keep == KEEP_INPUTS)
         azr_linear_release(model->head);
-    azr_model__backward_rows(model);
-    model->has_kept = false; /* the gradient of gate_up lies where gate_up lay */
-done:
-    predictions_deinit(&p);
+    if (status == AZR_OK && any)
+        azr_model__backward_rows(model);
     return status;
 }
 

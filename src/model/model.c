@@ -231,13 +231,12 @@ void azr_model__release_layers(azr_model *model)
 
 void azr_model_set_kv_dtype(azr_model *model, azr_kv_dtype kv_dtype)
 {
-    AZR_CHECK(!model->has_kept && model->n_caches == 0);
+    AZR_CHECK_EQ(model->n_caches, 0);
     model->kv_dtype = kv_dtype;
 }
 
 void azr_model_set_recompute(azr_model *model, bool recompute)
 {
-    AZR_CHECK(!model->has_kept);
     model->recompute = recompute;
     if (recompute)
         azr_model__release_layers(model);

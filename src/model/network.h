@@ -154,8 +154,9 @@ typedef struct azr_model__head_space {
 
 enum {
     /* Rows whose logits exist at a time: enough for products at full speed (weight gradients of
-     * 64 rows cost 3 to 4 % of a step), and a multiple of 12 and 64 for the row-block rule. */
-    AZR_MODEL__HEAD_ROWS = 192,
+     * 64 rows cost 4 to 6 % of a step, of 192 1 to 2 %), and a multiple of 12 and 64 for the
+     * row-block rule. */
+    AZR_MODEL__HEAD_ROWS = 384,
     AZR_MODEL__PREFILL_ROWS = 512, /* rows that azr_kv_extend takes at a time */
     AZR_MODEL__ROPE_ROWS = 4096,   /* positions whose angles are computed at first */
 };
@@ -176,9 +177,8 @@ struct azr_model {
     azr_model__gradient_space gradient_space;
     azr_model__head_space head_space;
     azr_model__rows rows;      /* of passes that keep nothing */
-    azr_model__rows kept_rows; /* of azr_model_forward, for backward */
-    bool has_kept;
-    bool recompute; /* see azr_model_set_recompute */
+    azr_model__rows kept_rows; /* of azr_model_learn */
+    bool recompute;            /* see azr_model_set_recompute */
 };
 
 /* Bytes of activations and scratch held now (for the test of the memory plan). */

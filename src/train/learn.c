@@ -74,34 +74,6 @@ static void charge_kl(const azr_config *config, azr_episode *episode)
 
 /* --- a micro-batch ---------------------------------------------------------------------------- */
 
-/* Rollout and training are one implementation: every log-probability must be the same bits. */
-static azr_status check_mismatch(int64_t step, const azr_row *rows, size_t n, const float *logprobs,
-                                 azr_error *error)
-{
-    size_t at = 0;
-    for (size_t i = 0; i < n; i++) {
-        const azr_sample *sample = rows[i].episode->sample;
-        for (size_t t = 0; t < sample->n_tokens; t++, at++) {
-            if (!isfinite(logprobs[at]))
-                return azr_error_set(error, AZR_ERROR_NUMERIC,
-                                     "step %" PRId64 ": the log-probability of token %zu of a %s's "
-                                     "%s sample is %g",
-                                     step, t, azr_role_name(rows[i].episode->role),
-                                     azr_kind_name(rows[i].episode->kind), (double)logprobs[at]);
-            /* Exactness is a contract: the same bits, not nearly the same number. */
-            /* NOLINTNEXTLINE(bugprone-suspicious-memory-comparison) */
-            if (memcmp(&logprobs[at], &sample->logprobs[t], sizeof(float)) != 0)
-                return azr_error_set(error, AZR_ERROR_NUMERIC,
-                                     "step %" PRId64 ": token %zu of a %s's %s sample has "
-                                     "log-probability %.9g in training and %.9g in the rollout",
-                                     step, t, azr_role_name(rows[i].episode->role),
-                                     azr_kind_name(rows[i].episode->kind), (double)logprobs[at],
-                                     (double)sample->logprobs[t]);
-        }
-    }
-    return AZR_OK;
-}
-
 /* What the updates of a step share. */
 typedef struct update {
     azr_trainer *trainer;
@@ -114,15 +86,27 @@ typedef struct update {
     double next_line; /* when to say how far it is */
 } update;
 
-/* How far a token's probability in training is from that of the rollout: mean and spread. */
-static void add_differences(update *u, const float *logprobs, const float *old_logprobs, size_t n)
+/* Rollout and training are one implementation: every log-probability must be the same bits. */
+static azr_status mismatch_error(int64_t step, const azr_row *rows, size_t target, float logprob,
+                                 azr_error *error)
 {
-    for (size_t i = 0; i < n; i++) {
-        double off = fabs(exp((double)logprobs[i]) - exp((double)old_logprobs[i]));
-        u->off += off;
-        u->off_squared += off * off;
-    }
-    u->n_compared += (double)n;
+    while (target >= rows->episode->sample->n_tokens)
+        target -= (rows++)->episode->sample->n_tokens;
+    const azr_episode *episode = rows->episode;
+    return azr_error_set(error, AZR_ERROR_NUMERIC,
+                         "step %" PRId64 ": token %zu of a %s's %s sample has log-probability %.9g "
+                         "in training and %.9g in the rollout",
+                         step, target, azr_role_name(episode->role), azr_kind_name(episode->kind),
+                         (double)logprob, (double)episode->sample->logprobs[target]);
+}
+
+/* How far a token's probability in training is from that of the rollout: mean and spread. */
+static void add_difference(update *u, float logprob, float old_logprob)
+{
+    double off = fabs(exp((double)logprob) - exp((double)old_logprob));
+    u->off += off;
+    u->off_squared += off * off;
+    u->n_compared++;
 }
 
 /* What one row's tokens weigh in the loss of an update. */
@@ -159,6 +143,43 @@ static void fill_arrays(row_arrays *arrays, const azr_row *rows, size_t n, const
     }
 }
 
+/* What the loss of a micro-batch is made of. */
+typedef struct batch_loss {
+    update *u;
+    const azr_row *rows;
+    const row_arrays *arrays;
+    const azr_micro_batch *m;
+} batch_loss;
+
+/* azr_loss.differentiate */
+static azr_status differentiate(void *context, const size_t *targets, size_t n, azr_error *error)
+{
+    const batch_loss *l = context;
+    const row_arrays *a = l->arrays;
+    bool is_first = l->u->n_updates == 0;
+    for (size_t i = 0; i < n; i++) {
+        size_t t = targets[i];
+        float logprob = l->m->logprobs[t];
+        const azr_policy_tokens token = {
+            .n = 1,
+            .logprobs = &logprob,
+            .old_logprobs = a->old_logprobs + t,
+            .entropies = l->m->entropies + t,
+            .advantages = a->advantages + t,
+            .reference_logprobs = a->reference_logprobs ? a->reference_logprobs + t : NULL,
+            .weights = a->weights + t};
+        /* Exactness is a contract: the same bits, not nearly the same number. */
+        /* NOLINTNEXTLINE(bugprone-suspicious-memory-comparison) */
+        if (is_first && memcmp(&logprob, token.old_logprobs, sizeof logprob) != 0)
+            return mismatch_error(l->u->step, l->rows, t, logprob, error);
+        azr_policy_loss_backward(&l->u->loss, &token, l->m->dlogprobs + t, l->m->dentropies + t,
+                                 &l->u->stats);
+        if (is_first)
+            add_difference(l->u, logprob, *token.old_logprobs);
+    }
+    return AZR_OK;
+}
+
 static azr_status learn_rows(update *u, const azr_row *rows, size_t n, const double *weights,
                              azr_error *error)
 {
@@ -168,25 +189,13 @@ static azr_status learn_rows(update *u, const azr_row *rows, size_t n, const dou
     azr_micro_batch_init(&m, rows, n, (float)trainer->config.temperature);
     fill_arrays(&arrays, rows, n, weights);
     trainer->n_tokens += m.forest.n_tokens;
-    azr_status status = azr_model_forward(trainer->model, &m.batch, m.logprobs, m.entropies, error);
-    if (status == AZR_OK && u->n_updates == 0)
-        status = check_mismatch(u->step, rows, n, m.logprobs, error);
-    if (status == AZR_OK) {
-        const azr_policy_tokens tokens = {.n = m.batch.n_targets,
-                                          .logprobs = m.logprobs,
-                                          .old_logprobs = arrays.old_logprobs,
-                                          .entropies = m.entropies,
-                                          .advantages = arrays.advantages,
-                                          .reference_logprobs = arrays.reference_logprobs,
-                                          .weights = arrays.weights};
-        double mismatch = u->stats.mismatch;
-        azr_policy_loss_backward(&u->loss, &tokens, m.dlogprobs, m.dentropies, &u->stats);
-        if (u->n_updates > 0)
-            u->stats.mismatch = mismatch;
-        else
-            add_differences(u, m.logprobs, arrays.old_logprobs, tokens.n);
-        status = azr_model_backward(trainer->model, &m.batch, m.dlogprobs, m.dentropies, error);
-    }
+    const azr_scores scores = {m.logprobs, m.entropies, m.dlogprobs, m.dentropies};
+    batch_loss loss = {u, rows, &arrays, &m};
+    double mismatch = u->stats.mismatch;
+    azr_status status = azr_model_learn(trainer->model, &m.batch, &scores,
+                                        &(azr_loss){differentiate, &loss}, error);
+    if (u->n_updates > 0)
+        u->stats.mismatch = mismatch;
     azr_free(arrays.old_logprobs);
     azr_free(arrays.advantages);
     azr_free(arrays.weights);

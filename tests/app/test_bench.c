@@ -91,7 +91,7 @@ static void test_results(void **state)
     process = run_bench("train", folder, packed, 0);
     check_result(process.out, "train", 3 * 20);
     json_t *train = find_line(process.out, "train");
-    assert_true(number_of(json_object_get(train, "parts"), "backward") > 0);
+    assert_true(number_of(json_object_get(train, "parts"), "forward and backward") > 0);
     json_decref(train);
     azr_test_process_deinit(&process);
 }

@@ -199,8 +199,8 @@ static void check_plan(azr_family family)
     assert_int_equal(plan.weights, (size_t)azr_model_n_weights(model) * sizeof(float));
     assert_int_equal(plan.gradients, plan.weights);
     assert_ok(azr_model_enable_training(model, &error), &error);
-    assert_ok(azr_model_forward(model, &batch, &logprob, NULL, &error), &error);
-    assert_ok(azr_model_backward(model, &batch, &dlogprob, NULL, &error), &error);
+    const azr_scores scores = {.logprobs = &logprob, .dlogprobs = &dlogprob};
+    assert_ok(azr_model_learn(model, &batch, &scores, NULL, &error), &error);
     assert_near(plan.activations,
                 (model->kept.n_floats + model->gradient_space.n_floats) * sizeof(float));
     assert_ok(azr_kv_create(model, 2000, &kv, &error), &error);
@@ -239,15 +239,18 @@ static void test_without_memory(void **state)
     azr_segment segment = {-1, 12, some};
     azr_target target = {0, 11};
     azr_batch batch = {&segment, 1, &target, 1, 1};
-    float logprob;
+    float logprob, dlogprob = 1;
+    const azr_scores scores = {.logprobs = &logprob, .dlogprobs = &dlogprob};
     azr_error error;
-    for (size_t n = 1; n <= 4; n++) { /* the batch's lengths, activations, gradients, places */
+    assert_ok(azr_model_enable_training(model, &error), &error);
+    /* The batch's lengths, activations, gradients, blocks of logits, places. */
+    for (size_t n = 1; n <= 5; n++) {
         azr_memory_fail_at(n);
-        azr_status status = azr_model_forward(model, &batch, &logprob, NULL, &error);
+        azr_status status = azr_model_learn(model, &batch, &scores, NULL, &error);
         azr_memory_fail_at(0);
         assert_int_equal(status, AZR_ERROR_MEMORY);
     }
-    assert_ok(azr_model_forward(model, &batch, &logprob, NULL, &error), &error);
+    assert_ok(azr_model_learn(model, &batch, &scores, NULL, &error), &error);
     azr_model_destroy(model);
 }
 

@@ -46,7 +46,7 @@ static void assert_same(const sequence *s, const char *what, int64_t i, float lo
 
 /* Scores the sequence as a chain of segments that begin at cuts (cuts[0] is 0), after `n_others`
  * other sequences and each segment followed by a sibling with other tokens. */
-static void score_cut(const sequence *s, const int32_t *cuts, int n_cuts, int n_others, bool keep,
+static void score_cut(const sequence *s, const int32_t *cuts, int n_cuts, int n_others, bool learns,
                       const char *what)
 {
     azr_segment *segments = azr_alloc((size_t)(n_others + 2 * n_cuts), sizeof *segments);
@@ -73,12 +73,15 @@ static void score_cut(const sequence *s, const int32_t *cuts, int n_cuts, int n_
         n += n_others > 0 ? 2 : 1;
     }
     azr_batch batch = {segments, (size_t)n, targets, n_targets, s->temperature};
-    azr_status status = keep ? azr_model_forward(s->model, &batch, logprobs, entropies, &error)
-                             : azr_model_score(s->model, &batch, logprobs, entropies, &error);
-    assert_ok(status, &error);
+    float *zeros = azr_alloc(n_targets, sizeof *zeros);
+    const azr_scores scores = {logprobs, entropies, zeros, NULL};
+    assert_ok(learns ? azr_model_learn(s->model, &batch, &scores, NULL, &error)
+                     : azr_model_score(s->model, &batch, logprobs, entropies, &error),
+              &error);
     assert_int_equal(n_own, s->n - 1);
     for (size_t i = 0; i < n_own; i++)
         assert_same(s, what, (int64_t)i + 1, logprobs[first_own + i], entropies[first_own + i]);
+    azr_free(zeros);
     azr_free(others);
     azr_free(entropies);
     azr_free(logprobs);
@@ -196,6 +199,7 @@ static void check_sequence(azr_model *model, const int32_t *tokens, int32_t n, i
     for (int32_t i = 1; i < n; i++)
         targets[i - 1] = (azr_target){0, i};
     azr_kernels_set_threads(2);
+    assert_ok(azr_model_enable_training(model, &error), &error);
     assert_ok(azr_model_score(model, &batch, s.logprobs + 1, s.entropies + 1, &error), &error);
     for (int round = 0; round < n_rounds; round++) {
         azr_kernels_set_threads(round % 2 == 0 ? 1 : 2);
@@ -203,7 +207,7 @@ static void check_sequence(azr_model *model, const int32_t *tokens, int32_t n, i
         score_cut(&s, cuts, 1, 0, false, "one piece again");
         score_cut(&s, cuts, n_cuts, 0, false, "cut");
         score_cut(&s, cuts, n_cuts, 3 + 11 * round, false, "cut among others");
-        score_cut(&s, cuts, n_cuts, round, true, "kept");
+        score_cut(&s, cuts, n_cuts, round, true, "learnt");
         decode(&s, 1 + n * round / 3, 1, (uint64_t)round, "decoded one by one");
         decode(&s, 3, n / 3 + 1, (uint64_t)round, "decoded in pieces");
     }
@@ -256,7 +260,7 @@ static void check_gradients(azr_family family, azr_dtype dtype, azr_kv_dtype kv_
     azr_model *model = test_model(family, dtype, 4);
     azr_model_set_kv_dtype(model, kv_dtype);
     size_t n = (size_t)azr_model_n_weights(model);
-    float *first = azr_alloc(n, sizeof *first), logprobs[300];
+    float *first = azr_alloc(n, sizeof *first), logprobs[300], entropies[300];
     int32_t *tokens = test_tokens(200, azr_model_get_shape(model)->n_vocab, 8);
     azr_segment segments[] = {{-1, 90, tokens},
                               {0, 40, tokens + 90},
@@ -273,14 +277,13 @@ static void check_gradients(azr_family family, azr_dtype dtype, azr_kv_dtype kv_
             dentropies[n_targets] = (float)((int)(n_targets * 11 % 7) - 3) / 16;
         }
     azr_batch batch = {segments, 5, targets, n_targets, 1.1F};
+    const azr_scores scores = {logprobs, entropies, dlogprobs, dentropies};
     azr_error error;
     assert_ok(azr_model_enable_training(model, &error), &error);
     for (int round = 0; round < 3; round++) {
         azr_kernels_set_threads(1 + round % 2);
         memset(azr_model_gradients(model), 0, n * sizeof *first);
-        assert_ok(azr_model_forward(model, &batch, logprobs, NULL, &error), &error);
-        assert_ok(azr_model_score(model, &batch, logprobs, NULL, &error), &error);
-        assert_ok(azr_model_backward(model, &batch, dlogprobs, dentropies, &error), &error);
+        assert_ok(azr_model_learn(model, &batch, &scores, NULL, &error), &error);
         if (round == 0)
             memcpy(first, azr_model_gradients(model), n * sizeof *first);
         assert_memory_equal(first, azr_model_gradients(model), n * sizeof *first);

@@ -45,20 +45,19 @@ typedef struct outcome {
     size_t bytes;
 } outcome;
 
-static void learn(azr_model *model, bool recompute, const forest *f, outcome *out)
+static void learn(azr_model *model, bool recompute, forest *f, outcome *out)
 {
     azr_error error = {0};
     size_t n = (size_t)azr_model_n_weights(model);
     memset(azr_model_gradients(model), 0, n * sizeof(float));
     azr_model_set_recompute(model, recompute);
-    assert_ok(azr_model_forward(model, &f->batch, out->logprobs, out->entropies, &error), &error);
+    const azr_scores scores = {out->logprobs, out->entropies, f->dlogprobs, f->dentropies};
+    assert_ok(azr_model_learn(model, &f->batch, &scores, NULL, &error), &error);
     out->bytes = (model->kept.n_floats + model->gradient_space.n_floats) * sizeof(float);
-    /* Scoring in between is allowed, and must not disturb what is kept. */
     float logprobs[TARGETS], entropies[TARGETS];
     assert_ok(azr_model_score(model, &f->batch, logprobs, entropies, &error), &error);
     assert_memory_equal(logprobs, out->logprobs, sizeof logprobs);
     assert_memory_equal(entropies, out->entropies, sizeof entropies);
-    assert_ok(azr_model_backward(model, &f->batch, f->dlogprobs, f->dentropies, &error), &error);
     out->gradients = azr_alloc(n, sizeof(float));
     memcpy(out->gradients, azr_model_gradients(model), n * sizeof(float));
 }

@@ -132,8 +132,8 @@ static void run_backward(azr_model *model, const reference *r)
     azr_error error;
     size_t n = r->batch.n_targets;
     float *logprobs = azr_alloc(n, sizeof *logprobs), *entropies = azr_alloc(n, sizeof *entropies);
-    assert_ok(azr_model_forward(model, &r->batch, logprobs, entropies, &error), &error);
-    assert_ok(azr_model_backward(model, &r->batch, r->c_logprob, r->c_entropy, &error), &error);
+    const azr_scores scores = {logprobs, entropies, r->c_logprob, r->c_entropy};
+    assert_ok(azr_model_learn(model, &r->batch, &scores, NULL, &error), &error);
     azr_free(logprobs);
     azr_free(entropies);
 }

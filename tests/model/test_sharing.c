@@ -27,18 +27,17 @@ static int32_t *make_tokens(int64_t n_vocab)
     return tokens;
 }
 
-static void learn(azr_model *model, const azr_batch *batch, const float *dlogprobs,
-                  const float *dentropies, float *logprobs, float *entropies)
+static void learn(azr_model *model, const azr_batch *batch, float *dlogprobs, float *dentropies,
+                  float *logprobs, float *entropies)
 {
     azr_error error = {0};
-    assert_ok(azr_model_forward(model, batch, logprobs, entropies, &error), &error);
-    assert_ok(azr_model_backward(model, batch, dlogprobs, dentropies, &error), &error);
+    const azr_scores scores = {logprobs, entropies, dlogprobs, dentropies};
+    assert_ok(azr_model_learn(model, batch, &scores, NULL, &error), &error);
 }
 
 /* In passes of n_together sequences without parents. */
-static void learn_alone(azr_model *model, const int32_t *tokens, int n_together,
-                        const float *dlogprobs, const float *dentropies, float *logprobs,
-                        float *entropies)
+static void learn_alone(azr_model *model, const int32_t *tokens, int n_together, float *dlogprobs,
+                        float *dentropies, float *logprobs, float *entropies)
 {
     azr_segment segments[SEQUENCES];
     azr_target targets[TARGETS];
@@ -55,8 +54,8 @@ static void learn_alone(azr_model *model, const int32_t *tokens, int n_together,
 }
 
 /* One pass: the common root, prompts below it, answers below those. */
-static void learn_forest(azr_model *model, const int32_t *tokens, const float *dlogprobs,
-                         const float *dentropies, float *logprobs, float *entropies)
+static void learn_forest(azr_model *model, const int32_t *tokens, float *dlogprobs,
+                         float *dentropies, float *logprobs, float *entropies)
 {
     azr_segment segments[1 + PROMPTS + SEQUENCES] = {{-1, 20, tokens}};
     azr_target targets[TARGETS];

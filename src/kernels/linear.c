@@ -18,6 +18,7 @@
 #include "kernels/cpu.h"
 #include "kernels/dnnl.h"
 #include "kernels/few_rows.h"
+#include "kernels/weight_gradient.h"
 
 #include <string.h>
 
@@ -41,8 +42,8 @@ static const rows_rule wide_rule = {1024, 1}, narrow_rule = {240, 12};
 /* Room for rows that oneDNN cannot take as they are. Used under the lock. */
 static struct {
     bool is_wide; /* wide_rule serves all products */
-    void *scratch[2];
-    size_t scratch_bytes[2];
+    void *scratch[3];
+    size_t scratch_bytes[3];
 } rows;
 
 int azr_kernels__linear_init(int level, bool forced)
@@ -344,10 +345,34 @@ void azr_linear_backward_input(const azr_linear *linear, int64_t n_rows, const f
 /* Rows of a weight gradient that are summed at a time, and what they are filled up to. */
 enum { WEIGHT_BLOCK = 1024, WEIGHT_FILL = 64 }; /* WEIGHT_BLOCK: as wide_rule's */
 
-/* One block of a weight gradient; returns its rows of dy as oneDNN saw them. */
+/* run_weight_block without oneDNN. */
+static const void *run_own_weight_block(const azr_linear *linear, int64_t n, const float *x,
+                                        const float *dy, float *dw)
+{
+    int64_t n_out = linear->n_out, n_in = linear->n_in;
+    int64_t n_filled = fill_up(n, AZR_WEIGHT_GRADIENT_FILL);
+    uint16_t *panels = scratch_of(0, (size_t)(n_filled * n_in) * sizeof *panels);
+    uint16_t *dy_rows = scratch_of(1, (size_t)(n * n_out) * sizeof *dy_rows);
+    uint16_t *columns = scratch_of(2, (size_t)(n_filled * n_out) * sizeof *columns);
+    azr_weight_gradient_pack_x(n, n_filled, n_in, x, panels);
+    azr_weight_gradient_pack_dy(n, n_filled, n_out, dy, dy_rows, columns);
+    azr_weight_gradient_run(n_filled, n_out, n_in, columns, panels, dw);
+    return dy_rows;
+}
+
+/* The file of those kernels may not be entered on other CPUs. */
+static bool has_own_weight_gradient(azr_dtype dtype, int64_t n_in)
+{
+    return dtype == AZR_DTYPE_BF16 && rows.is_wide && azr_kernels_have_bf16() &&
+           n_in % AZR_WEIGHT_GRADIENT_COLUMNS == 0;
+}
+
+/* One block of a weight gradient; returns its rows of dy as the product saw them. */
 static const void *run_weight_block(const azr_linear *linear, int64_t n, const float *x,
                                     const float *dy, float *dw)
 {
+    if (has_own_weight_gradient(linear->dtype, linear->n_in))
+        return run_own_weight_block(linear, n, x, dy, dw);
     azr_product_key key = product_key(linear, AZR_PRODUCT_BACKWARD_WEIGHT, fill_up(n, WEIGHT_FILL));
     const void *x_rows = prepare_rows(0, linear->dtype, n, key.n_rows, linear->n_in, x);
     const void *dy_rows = prepare_rows(1, linear->dtype, n, key.n_rows, linear->n_out, dy);
@@ -403,5 +428,6 @@ size_t azr_linear_scratch_bytes(int64_t n_rows, int64_t n_out, int64_t n_in, azr
 {
     bool bf16 = dtype == AZR_DTYPE_BF16 || (dtype == AZR_DTYPE_AUTO && azr_kernels_have_bf16());
     int64_t n = n_rows < WEIGHT_BLOCK ? fill_up(n_rows, WEIGHT_FILL) : WEIGHT_BLOCK;
-    return (size_t)(n * (n_in + n_out)) * (bf16 ? sizeof(uint16_t) : sizeof(float));
+    int64_t columns = has_own_weight_gradient(bf16 ? AZR_DTYPE_BF16 : dtype, n_in) ? n_out : 0;
+    return (size_t)(n * (n_in + n_out + columns)) * (bf16 ? sizeof(uint16_t) : sizeof(float));
 }

@@ -300,6 +300,14 @@ static azr_status learn_rows(azr_model *model, const azr_batch *batch, int64_t n
 
 /* --- a batch ---------------------------------------------------------------------------------- */
 
+static int64_t count_positions(const azr_model__rows *rows)
+{
+    int32_t last = 0;
+    for (int64_t i = 0; i < rows->n_rows; i++)
+        last = rows->positions[i] > last ? rows->positions[i] : last;
+    return last + 1;
+}
+
 /* The checked batch as rows of a pass, and memory for it and the head's blocks. keep: into
  * model->kept, for backward. */
 static azr_status prepare_batch(azr_model *model, const azr_batch *batch, bool keep, int64_t n_rows,
@@ -311,7 +319,6 @@ static azr_status prepare_batch(azr_model *model, const azr_batch *batch, bool k
     azr_model__rows *rows = keep ? &model->kept_rows : &model->rows;
     azr_model__gradient_space *gradients = keep ? &model->gradient_space : NULL;
     int64_t n_room = !keep && n_rows < AZR_MODEL__PREFILL_ROWS ? AZR_MODEL__PREFILL_ROWS : n_rows;
-    int32_t last_position = 0;
     if (what == KEEP_INPUTS) /* what decoding left and the activations shall not meet */
         azr_model__release_layers(model);
     azr_status status = azr_model__space_ensure(s, what, n_room, space, error);
@@ -323,9 +330,7 @@ static azr_status prepare_batch(azr_model *model, const azr_batch *batch, bool k
         status = azr_model__rows_from_batch(model, batch, space, gradients, rows, error);
     if (status != AZR_OK)
         return status;
-    for (int64_t i = 0; i < n_rows; i++)
-        last_position = rows->positions[i] > last_position ? rows->positions[i] : last_position;
-    return azr_model__rope_ensure(model, last_position + 1, error);
+    return azr_model__rope_ensure(model, count_positions(rows), error);
 }
 
 azr_status azr_model_score(azr_model *model, const azr_batch *batch, float *logprobs,

@@ -266,11 +266,13 @@ static void check_few_rows_bf16(int64_t n_out, int64_t n_in, int64_t piece, int6
 
 static void check_dtype(azr_dtype dtype)
 {
-    static const int64_t shapes[][2] = {{1, 1}, {5, 3}, {17, 33}, {64, 48}, {192, 130}};
+    /* The last two: weight gradients without oneDNN, where there is bf16. */
+    static const int64_t shapes[][2] = {{1, 1},     {5, 3},     {17, 33}, {64, 48},
+                                        {192, 130}, {199, 192}, {64, 64}};
     static const int64_t rows[] = {1, 2, 11, 12, 13, 64, 77, 241, 300};
     azr_error error;
     azr_kernels_set_threads(2);
-    for (size_t i = 0; i < 5; i++) {
+    for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
         layer l = {shapes[i][0], shapes[i][1], dtype, numbers(shapes[i][0] * shapes[i][1], 9), 0};
         l.linear = azr_linear_create(l.n_out, l.n_in, dtype, l.w, &error);
         REQUIRE(l.linear != NULL, "%s", error.text);

@@ -137,18 +137,34 @@ static inline double vd_hsum(vd x)
     return _mm_cvtsd_f64(_mm_add_sd(b, _mm_unpackhi_pd(b, b)));
 }
 
-static inline void v_store_bf16(uint16_t *p, int64_t n, vf x)
+/* bf16 is the high half of each. */
+static inline __m512i v_round_to_bf16(vf x)
 {
     __m512i bits = _mm512_castps_si512(x);
     __m512i odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
     __m512i rounded = _mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff)));
     __mmask16 nan = _mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q);
-    rounded = _mm512_mask_or_epi32(rounded, nan, bits, _mm512_set1_epi32(0x400000));
-    __m256i halves = _mm512_cvtepi32_epi16(_mm512_srli_epi32(rounded, 16));
+    return _mm512_mask_or_epi32(rounded, nan, bits, _mm512_set1_epi32(0x400000));
+}
+static inline void v_store_bf16(uint16_t *p, int64_t n, vf x)
+{
+    __m256i halves = _mm512_cvtepi32_epi16(_mm512_srli_epi32(v_round_to_bf16(x), 16));
     if (n >= VW)
         _mm256_storeu_si256((__m256i *)(void *)p, halves);
     else
         _mm256_mask_storeu_epi16(p, v_mask(n), halves);
+}
+
+/* Pairs of bf16 numbers, one of each. Only here. */
+static inline vf v_bf16_pairs(vf first, vf second)
+{
+    __m512i high = _mm512_and_si512(v_round_to_bf16(second), _mm512_set1_epi32(-65536));
+    __m512i low = _mm512_srli_epi32(v_round_to_bf16(first), 16);
+    return _mm512_castsi512_ps(_mm512_or_si512(high, low));
+}
+static inline void v_store_pairs(uint16_t *p, vf pairs)
+{
+    _mm512_storeu_si512(p, _mm512_castps_si512(pairs));
 }
 
 /* f16: to nearest even; a NaN stays one, what is beyond the largest number becomes that. */

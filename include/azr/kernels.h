@@ -77,7 +77,7 @@ size_t azr_linear_scratch_bytes(int64_t n_rows, int64_t n_out, int64_t n_in, azr
  * bits in every row of forward; also with 1 and with the set number of threads. AZR_ERROR_NUMERIC
  * names shape and row count otherwise. */
 azr_status azr_linear_check(int64_t n_out, int64_t n_in, azr_dtype dtype, azr_error *error);
-/* GFLOP/s of oneDNN's n_rows x n_in x n_out product as azr uses it, best of `repeats`: the limit
+/* GFLOP/s of the n_rows x n_in x n_out product as azr makes it, best of `repeats`: the limit
  * that benchmarks state their share of. */
 double azr_linear_gflops(int64_t n_rows, int64_t n_out, int64_t n_in, azr_dtype dtype, int repeats);
 

@@ -105,7 +105,8 @@ typedef struct azr_model_memory {
     size_t kv;          /* KV cache of kv_tokens */
     size_t activations; /* forward + backward of micro_batch_tokens */
     size_t scoring;     /* azr_model_score of micro_batch_tokens */
-    size_t scratch;     /* decode of `streams` rows, blocks of logits, rows of products */
+    size_t scratch;     /* decode of `streams` rows, blocks of logits, their products' rows */
+    size_t products;    /* rows of products in forward + backward of micro_batch_tokens */
 } azr_model_memory;
 /* streams 0: the model does not decode. recompute: as azr_model_set_recompute. */
 azr_model_memory azr_model_plan(const azr_model_shape *shape, azr_dtype dtype,
@@ -145,8 +146,8 @@ typedef struct azr_scores {
 } azr_scores;
 
 /* differentiate is called block by block as scores are known, each target once: it reads those of n
- * targets (indices into the batch's) and writes ("=") their derivatives. What it returns but AZR_OK
- * ends learning. */
+ * targets (indices into the batch's) and writes ("=") their derivatives. It may not use the model.
+ * What it returns but AZR_OK ends learning. */
 typedef struct azr_loss {
     azr_status (*differentiate)(void *context, const size_t *targets, size_t n, azr_error *error);
     void *context;

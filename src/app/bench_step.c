@@ -163,31 +163,30 @@ static azr_status differentiate(void *context, const size_t *targets, size_t n, 
     return AZR_OK;
 }
 
-/* Forward and backward of one pass. first: its first sample. Returns the sample after its last. */
-static size_t learn_pass(const bench_round *r, bench_pass *pass, const azr_rollout *rollout,
-                         const double *advantages, size_t first, azr_status *status,
-                         azr_error *error)
+/* Forward and backward of one pass. *first: its first sample; becomes the one after its last. */
+static azr_status learn_pass(const bench_round *r, bench_pass *pass, const azr_rollout *rollout,
+                             const double *advantages, size_t *first, azr_error *error)
 {
     const azr_config *config = &r->options->settings.config;
-    size_t n = pass->batch.n_targets, at = 0, i = first;
+    size_t n = pass->batch.n_targets, at = 0;
     pass_loss loss = {{.clip_low = config->clip_low, .clip_high = config->clip_high},
                       pass,
                       azr_alloc(n, sizeof(float)),
                       azr_alloc(n, sizeof(float)),
                       (float)(1 / (double)rollout->n_response_tokens)};
-    for (; at < n; i++) {
-        const azr_sample *sample = &rollout->samples[i];
+    for (; at < n; ++*first) {
+        const azr_sample *sample = &rollout->samples[*first];
         for (size_t t = 0; t < sample->n_tokens; t++, at++) {
             loss.old_logprobs[at] = sample->logprobs[t];
-            loss.advantages[at] = (float)advantages[i];
+            loss.advantages[at] = (float)advantages[*first];
         }
     }
     const azr_scores scores = {.logprobs = pass->logprobs, .dlogprobs = pass->dlogprobs};
-    *status = azr_model_learn(r->engine.model, &pass->batch, &scores,
-                              &(azr_loss){differentiate, &loss}, error);
+    azr_status status = azr_model_learn(r->engine.model, &pass->batch, &scores,
+                                        &(azr_loss){differentiate, &loss}, error);
     azr_free(loss.old_logprobs);
     azr_free(loss.advantages);
-    return i;
+    return status;
 }
 
 static azr_status learn(bench_round *r, size_t step, const azr_rollout *rollout,
@@ -196,10 +195,10 @@ static azr_status learn(bench_round *r, size_t step, const azr_rollout *rollout,
     double *advantages = azr_alloc(rollout->n_samples, sizeof *advantages);
     azr_status status = AZR_OK;
     size_t first = 0;
-    double begin = azr_clock_seconds();
     draw_advantages(r, step, rollout, advantages);
+    double begin = azr_clock_seconds();
     for (size_t i = 0; status == AZR_OK && i < passes->n; i++)
-        first = learn_pass(r, &passes->passes[i], rollout, advantages, first, &status, error);
+        status = learn_pass(r, &passes->passes[i], rollout, advantages, &first, error);
     times->passes = azr_clock_seconds() - begin;
     begin = azr_clock_seconds();
     if (status == AZR_OK)

@@ -96,7 +96,7 @@ static void plan_memory(const bench_options *o, azr_model *model, int64_t n_toke
                                             azr_model_kv_dtype(model), 0, 0, n_tokens, recompute);
         out->recompute = recompute;
         out->planned_bytes = AZR_MEMORY_PROGRAM + 3 * m.weights + m.compute + m.gradients +
-                             m.activations + m.scratch;
+                             m.activations + m.scratch + m.products;
         if (wish == AZR_RECOMPUTE_FALSE || out->planned_bytes <= limit)
             break;
     }

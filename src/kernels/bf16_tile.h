@@ -1,5 +1,6 @@
 /* bf16_tile.h: the register tile of our bf16 products: some rows times the 64 columns of a block,
- * whose sum runs pair by pair. For AVX-512 BF16; private to kernels/. */
+ * whose sum runs pair by pair. For AVX-512 BF16; private to kernels/, with bare names as those of
+ * simd/vec_avx512.h. */
 #ifndef AZR_KERNELS_BF16_TILE_H
 #define AZR_KERNELS_BF16_TILE_H
 
@@ -25,7 +26,7 @@ typedef struct tile {
     int64_t x_stride, y_stride; /* of rows */
     int64_t n_pairs;            /* a multiple of STEPS */
     bool adds;                  /* to what y holds */
-    const char *ahead, *last;   /* the next and the last line to ask for */
+    uintptr_t ahead, last;      /* the next and the last line to ask for; may be behind an array */
     int64_t n_lines;            /* a turn; 0: none */
 } tile;
 
@@ -68,11 +69,12 @@ run_tile_of(const int n_rows, tile *given)
             for (int v = 0; v < VECTORS; v++)
                 _mm_prefetch((const char *)(t.y + r * t.y_stride + (ptrdiff_t)v * LANES),
                              _MM_HINT_T0);
-    const char *ahead = t.ahead;
+    uintptr_t ahead = t.ahead;
     for (int64_t k = 0; k < t.n_pairs; k += STEPS) {
         /* Behind the last, that one again: cheaper than a branch. */
         for (int64_t i = 0; i < t.n_lines; i++) {
-            _mm_prefetch(ahead, _MM_HINT_T0);
+            /* NOLINTNEXTLINE(performance-no-int-to-ptr): a pointer may not leave its array */
+            _mm_prefetch((const char *)ahead, _MM_HINT_T0);
             ahead = ahead < t.last ? ahead + LINE : t.last;
         }
 #pragma GCC unroll 4

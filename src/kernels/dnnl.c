@@ -171,6 +171,12 @@ int azr_dnnl__follow_isa(int level)
     return level;
 }
 
+bool azr_dnnl__has_amx(void)
+{
+    unsigned amx = dnnl_cpu_isa_avx512_core_amx;
+    return ((unsigned)dnnl_get_effective_cpu_isa() & amx) == amx;
+}
+
 /* On AVX2 a product with f32 weights is a convolution of one point: rows are the points, columns
  * the channels. Its kernel takes packed weights, is faster than the one for matrices (Zen 3: 160 to
  * 190 against 130 to 160 GFLOP/s), and sums each element in one rising chain of fused

@@ -27,6 +27,8 @@ void azr_dnnl__limit_isa(int level);
 /* The highest level, at most the given one, whose instruction sets oneDNN uses: its environment
  * (DNNL_MAX_CPU_ISA) may forbid it some that the CPU has. Negative: not even AVX2. */
 int azr_dnnl__follow_isa(int level);
+/* Whether oneDNN multiplies bf16 with AMX, far faster than AVX-512 does. */
+bool azr_dnnl__has_amx(void);
 
 /* False when oneDNN cannot make this product. */
 bool azr_dnnl__product_accepts(const azr_product_key *key);

@@ -8,6 +8,7 @@
 #include "kernels/few_rows.h"
 
 #include "azr/kernels.h"
+#include "base/check.h"
 #include "base/memory.h"
 #include "kernels/bf16_tile.h"
 #include "kernels/ranges.h"
@@ -44,8 +45,8 @@ static void share_lines(const few_rows *f, int64_t i, tile *t)
     int64_t n_lines = f->n_in * COLUMNS * (int64_t)sizeof(uint16_t) / LINE;
     int64_t share = (n_lines + f->n_tiles - 1) / f->n_tiles, n_turns = f->n_in / (2 * STEPS);
     int64_t shift = f->n_tiles == 1 ? NEAR : (n_lines + share * i) * LINE;
-    t->ahead = (const char *)t->w + shift;
-    t->last = t->ahead + (share - 1) * LINE;
+    t->ahead = (uintptr_t)t->w + (uintptr_t)shift;
+    t->last = t->ahead + (uintptr_t)((share - 1) * LINE);
     t->n_lines = (share + n_turns - 1) / n_turns;
 }
 
@@ -90,6 +91,7 @@ void azr_few_rows_run(int64_t n_rows, int64_t n_out, int64_t n_in, int64_t piece
     int64_t n_tiles = (n_rows + ROWS - 1) / ROWS,
             n_parts = (n_tiles + PIECE_TILES - 1) / PIECE_TILES;
     int n_threads = azr_kernels_threads();
+    AZR_CHECK(n_rows <= AZR_FEW_ROWS && piece % (2 * STEPS) == 0 && n_in % (2 * STEPS) == 0);
     const few_rows f = {.n_rows = n_rows,
                         .n_out = n_out,
                         .n_in = n_in,

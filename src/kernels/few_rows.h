@@ -13,7 +13,7 @@ enum { AZR_FEW_ROWS = 128 };
 bool azr_few_rows_takes(int64_t n_out, int64_t n_in);
 /* y [n_rows, n_out] = rows [n_rows, n_in] Wᵀ, all but y in bf16; n_rows at most AZR_FEW_ROWS. W
  * lies packed: [n_out / 64][n_in / 2][64][2]. The sum over n_in runs in pieces of `piece` (a
- * multiple of 2): each is summed by itself, pair by pair, and added to those before it. */
+ * multiple of 8): each is summed by itself, pair by pair, and added to those before it. */
 void azr_few_rows_run(int64_t n_rows, int64_t n_out, int64_t n_in, int64_t piece,
                       const uint16_t *rows, const uint16_t *packed, float *y);
 

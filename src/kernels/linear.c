@@ -39,9 +39,11 @@ typedef struct rows_rule {
 
 static const rows_rule wide_rule = {1024, 1}, narrow_rule = {240, 12};
 
-/* Room for rows that oneDNN cannot take as they are. Used under the lock. */
+/* How products are made, and room for rows that they cannot take as they are, used under the lock.
+ */
 static struct {
-    bool is_wide; /* wide_rule serves all products */
+    bool is_wide;              /* wide_rule serves all products */
+    bool own_weight_gradients; /* those of bf16 */
     void *scratch[3];
     size_t scratch_bytes[3];
 } rows;
@@ -53,6 +55,7 @@ int azr_kernels__linear_init(int level, bool forced)
     else
         level = azr_dnnl__follow_isa(level);
     rows.is_wide = level >= AZR_LEVEL_AVX512;
+    rows.own_weight_gradients = level == AZR_LEVEL_AVX512_BF16 && !azr_dnnl__has_amx();
     return level;
 }
 
@@ -321,10 +324,12 @@ static void run_rows(const azr_linear *linear, azr_product_op op, int64_t n_rows
     /* The packed copy is made behind the constant layer, under the lock. */
     const void *w = weights_for((azr_linear *)linear, op);
     while (n_rows > 0) {
+        key.n_rows = n_rows;
+        if (run_few_rows((azr_linear *)linear, &key, w, x, y))
+            break;
         int64_t n = next_block(rule, n_rows);
         key.n_rows = fill_up(n, rule.fill_rows);
-        if (!run_few_rows((azr_linear *)linear, &key, w, x, y))
-            run_block(linear, &key, n, prepare_rows(0, linear->dtype, n, key.n_rows, n_x, x), w, y);
+        run_block(linear, &key, n, prepare_rows(0, linear->dtype, n, key.n_rows, n_x, x), w, y);
         n_rows -= n;
         x += n * n_x;
         y += n * n_y;
@@ -360,10 +365,9 @@ static const void *run_own_weight_block(const azr_linear *linear, int64_t n, con
     return dy_rows;
 }
 
-/* The file of those kernels may not be entered on other CPUs. */
 static bool has_own_weight_gradient(azr_dtype dtype, int64_t n_in)
 {
-    return dtype == AZR_DTYPE_BF16 && rows.is_wide && azr_kernels_have_bf16() &&
+    return dtype == AZR_DTYPE_BF16 && rows.own_weight_gradients &&
            n_in % AZR_WEIGHT_GRADIENT_COLUMNS == 0;
 }
 
@@ -422,6 +426,11 @@ void azr_linear_backward(const azr_linear *linear, int64_t n_rows, const float *
         run_rounded_rows(linear, n, rounded, w, dx + at * linear->n_in);
     }
     azr_dnnl__unlock();
+}
+
+size_t azr_kernels__linear_scratch(void)
+{
+    return rows.scratch_bytes[0] + rows.scratch_bytes[1] + rows.scratch_bytes[2];
 }
 
 size_t azr_linear_scratch_bytes(int64_t n_rows, int64_t n_out, int64_t n_in, azr_dtype dtype)

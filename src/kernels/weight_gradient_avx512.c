@@ -13,6 +13,7 @@
 enum {
     PIECE_TILES = 8, /* of a piece of work */
     FILL = AZR_WEIGHT_GRADIENT_FILL,
+    WIDTH = 4096,            /* columns that a thread transposes at a time */
     AHEAD = 64,              /* numbers of a row */
     SECOND_CACHE = 768 << 10 /* bytes of x that stay there */
 };
@@ -24,9 +25,17 @@ static vf load_row(const float *x, int64_t row, int64_t n_rows, int64_t n_column
     return row < n_rows ? v_load_n(x + row * n_columns + at, n_columns - at) : v_zero();
 }
 
-static void fetch(const float *x)
+/* Pairs of bf16 numbers, one of each. */
+static vf bf16_pairs(vf first, vf second)
 {
-    _mm_prefetch((const char *)x, _MM_HINT_T0);
+    __m512i high = _mm512_and_si512(v_round_to_bf16(second), _mm512_set1_epi32(-65536));
+    __m512i low = _mm512_srli_epi32(v_round_to_bf16(first), 16);
+    return _mm512_castsi512_ps(_mm512_or_si512(high, low));
+}
+
+static void store_pairs(uint16_t *p, vf pairs)
+{
+    _mm512_storeu_si512(p, _mm512_castps_si512(pairs));
 }
 
 static void pack_pair(int64_t pair, int64_t n_rows, int64_t n_filled, int64_t n_in, const float *x,
@@ -34,8 +43,8 @@ static void pack_pair(int64_t pair, int64_t n_rows, int64_t n_filled, int64_t n_
 {
     for (int64_t at = 0; at < n_in; at += VW) {
         uint16_t *out = panels + (at / COLUMNS * n_filled + 2 * pair) * COLUMNS + at % COLUMNS * 2;
-        v_store_pairs(out, v_bf16_pairs(load_row(x, 2 * pair, n_rows, n_in, at),
-                                        load_row(x, 2 * pair + 1, n_rows, n_in, at)));
+        store_pairs(out, bf16_pairs(load_row(x, 2 * pair, n_rows, n_in, at),
+                                    load_row(x, 2 * pair + 1, n_rows, n_in, at)));
     }
 }
 
@@ -47,42 +56,44 @@ void azr_weight_gradient_pack_x(int64_t n_rows, int64_t n_filled, int64_t n_in, 
         pack_pair(pair, n_rows, n_filled, n_in, x, panels);
 }
 
-/* Rows row and row + 1 of VW columns as bf16 pairs; each row also to where rows hold it. */
-static vf pack_two(int64_t row, int64_t n_rows, int64_t n_out, const float *dy, int64_t at,
+/* A row's VW numbers at `at`, zeros behind the last row; to `rows` too, in bf16. */
+static vf take_row(int64_t row, int64_t n_rows, int64_t n_out, const float *dy, int64_t at,
                    uint16_t *rows)
 {
-    vf two[2];
-    for (int i = 0; i < 2; i++) {
-        const float *x = dy + (row + i) * n_out + at;
-        two[i] = row + i < n_rows ? v_load_n(x, n_out - at) : v_zero();
-        fetch(x + AHEAD);
-        if (row + i < n_rows)
-            v_store_bf16(rows + (row + i) * n_out + at, n_out - at, two[i]);
-    }
-    return v_bf16_pairs(two[0], two[1]);
+    if (row >= n_rows)
+        return v_zero();
+    const float *x = dy + row * n_out + at;
+    if (n_out - at > AHEAD)
+        _mm_prefetch((const char *)(x + AHEAD), _MM_HINT_T0);
+    vf numbers = v_load_n(x, n_out - at);
+    v_store_bf16(rows + row * n_out + at, n_out - at, numbers);
+    return numbers;
 }
 
-/* FILL rows from `row` on: a line of each column. */
-static void pack_rows(int64_t row, int64_t n_rows, int64_t n_filled, int64_t n_out, const float *dy,
-                      uint16_t *rows, uint16_t *columns)
+/* Columns [begin, end) of FILL rows from `row` on: a line of each column. */
+static void pack_square(int64_t row, int64_t begin, int64_t end, int64_t n_rows, int64_t n_filled,
+                        int64_t n_out, const float *dy, uint16_t *rows, uint16_t *columns)
 {
-    for (int64_t at = 0; at < n_out; at += VW) {
+    for (int64_t at = begin; at < end; at += VW) {
         vf square[VW];
 #pragma GCC unroll 16
         for (int i = 0; i < VW; i++)
-            square[i] = pack_two(row + 2 * i, n_rows, n_out, dy, at, rows);
+            square[i] = bf16_pairs(take_row(row + 2 * i, n_rows, n_out, dy, at, rows),
+                                   take_row(row + 2 * i + 1, n_rows, n_out, dy, at, rows));
         v_transpose(square);
         for (int i = 0; i < VW && at + i < n_out; i++)
-            v_store_pairs(columns + (at + i) * n_filled + row, square[i]);
+            store_pairs(columns + (at + i) * n_filled + row, square[i]);
     }
 }
 
 void azr_weight_gradient_pack_dy(int64_t n_rows, int64_t n_filled, int64_t n_out, const float *dy,
                                  uint16_t *rows, uint16_t *columns)
 {
-#pragma omp parallel for schedule(static) num_threads(azr_kernels_threads())
+#pragma omp parallel for collapse(2) schedule(static) num_threads(azr_kernels_threads())
     for (int64_t row = 0; row < n_filled; row += FILL)
-        pack_rows(row, n_rows, n_filled, n_out, dy, rows, columns);
+        for (int64_t at = 0; at < n_out; at += WIDTH)
+            pack_square(row, at, n_out - at < WIDTH ? n_out : at + WIDTH, n_rows, n_filled, n_out,
+                        dy, rows, columns);
 }
 
 /* --- the product ------------------------------------------------------------------------------ */
@@ -105,7 +116,7 @@ static void run_piece(const gradient *g, int64_t piece)
     int64_t n_lines = ROWS * g->n_filled * (int64_t)sizeof(uint16_t) / LINE;
     int64_t n_turns = g->n_filled / (2 * STEPS);
     for (; row < end && row < g->n_out; row += ROWS) {
-        const uint16_t *next = g->columns + (row + ROWS) * g->n_filled;
+        uintptr_t next = (uintptr_t)(g->columns + row * g->n_filled) + (uintptr_t)(n_lines * LINE);
         tile t = {.x = g->columns + row * g->n_filled,
                   .w = g->panels + panel * g->n_filled * COLUMNS,
                   .y = g->dw + row * g->n_in + panel * COLUMNS,
@@ -113,8 +124,8 @@ static void run_piece(const gradient *g, int64_t piece)
                   .y_stride = g->n_in,
                   .n_pairs = g->n_filled / 2,
                   .adds = true,
-                  .ahead = (const char *)next,
-                  .last = (const char *)next + (n_lines - 1) * LINE,
+                  .ahead = next,
+                  .last = next + (uintptr_t)((n_lines - 1) * LINE),
                   .n_lines = (n_lines + n_turns - 1) / n_turns};
         run_tile(g->n_out - row < ROWS ? g->n_out - row : ROWS, &t);
     }

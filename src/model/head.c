@@ -203,26 +203,28 @@ static bool has_gradient(const predictions *p, int64_t i_prediction, const azr_s
 
 static void move_row(int64_t from, int64_t to, int64_t width, float *rows)
 {
-    if (from != to)
-        memcpy(rows + to * width, rows + from * width, (size_t)width * sizeof *rows);
+    memcpy(rows + to * width, rows + from * width, (size_t)width * sizeof *rows);
 }
 
-/* Of rows [begin, begin + n) of the predictions, which the block holds, those with a gradient move
- * to its front; their indices to kept. Returns how many. */
+/* Of rows [begin, begin + n) of the predictions, which the block holds, those with a gradient:
+ * their indices to kept. The last ones fill the gaps that others leave. Returns how many. */
 static int64_t keep_rows(const azr_model *model, const predictions *p, int64_t begin, int64_t n,
                          const azr_scores *scores, int64_t *kept)
 {
     const azr_model__head_space *space = &model->head_space;
-    int64_t n_kept = 0;
-    for (int64_t i = 0; i < n; i++) {
-        if (!has_gradient(p, begin + i, scores))
-            continue;
-        move_row(i, n_kept, model->shape.d_model, space->raw);
-        move_row(i, n_kept, model->shape.d_model, space->states);
-        move_row(i, n_kept, model->shape.n_vocab, space->logits);
-        kept[n_kept++] = begin + i;
+    for (int64_t i = 0; i < n; i++)
+        kept[i] = begin + i;
+    for (int64_t i = 0; i < n;) {
+        if (has_gradient(p, kept[i], scores)) {
+            i++;
+        } else if (--n > i) {
+            move_row(n, i, model->shape.d_model, space->raw);
+            move_row(n, i, model->shape.d_model, space->states);
+            move_row(n, i, model->shape.n_vocab, space->logits);
+            kept[i] = kept[n];
+        }
     }
-    return n_kept;
+    return n;
 }
 
 /* The block's n rows, which are those of predictions kept [n], back to dx and gradients. */
@@ -273,15 +275,15 @@ static azr_status run_loss(const predictions *p, int64_t begin, int64_t n, const
                : status;
 }
 
-/* From x, the last layer's output, to dx. *any: there is a gradient. */
+/* From x, the last layer's output, to dx. *out_any: there is a gradient. */
 static azr_status learn_rows(azr_model *model, const azr_batch *batch, int64_t n_rows,
                              const float *x, const azr_scores *scores, const azr_loss *loss,
-                             bool *any, azr_error *error)
+                             bool *out_any, azr_error *error)
 {
     predictions p;
     int64_t kept[AZR_MODEL__HEAD_ROWS];
     azr_status status = find_predictions(batch, n_rows, &p, error);
-    *any = false;
+    *out_any = false;
     memset(model->gradient_space.dx, 0,
            (size_t)(n_rows * model->shape.d_model) * sizeof *model->gradient_space.dx);
     for (int64_t i = 0; status == AZR_OK && i < p.n; i += AZR_MODEL__HEAD_ROWS) {
@@ -292,7 +294,7 @@ static azr_status learn_rows(azr_model *model, const azr_batch *batch, int64_t n
         int64_t n_kept = status == AZR_OK ? keep_rows(model, &p, i, n, scores, kept) : 0;
         if (n_kept > 0)
             differentiate_block(model, batch, &p, kept, n_kept, scores);
-        *any = *any || n_kept > 0;
+        *out_any = *out_any || n_kept > 0;
     }
     predictions_deinit(&p);
     return status;

@@ -308,12 +308,26 @@ static size_t plan_compute(const azr_model_shape *s, azr_dtype dtype, int64_t st
     return train > decode ? train : decode;
 }
 
-/* Rows as oneDNN takes them, of the widest layer and of the LM head. */
+static size_t larger(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
+/* Room for n_rows of the widest input of a product, as the product takes them. */
+static size_t plan_inputs(const azr_model_shape *s, azr_dtype dtype, int64_t n_rows)
+{
+    int64_t widest = s->n_heads * s->d_head > s->d_model ? s->n_heads * s->d_head : s->d_model;
+    return azr_linear_scratch_bytes(n_rows, 0, widest > s->d_ff ? widest : s->d_ff, dtype);
+}
+
+/* Inputs, and gradients of outputs: of the widest layer or of the LM head. */
 static size_t plan_products(const azr_model_shape *s, azr_dtype dtype, int64_t n_rows)
 {
-    size_t layer = azr_linear_scratch_bytes(n_rows, 2 * s->d_ff, s->d_model, dtype);
-    size_t head = azr_linear_scratch_bytes(AZR_MODEL__HEAD_ROWS, s->n_vocab, s->d_model, dtype);
-    return layer > head ? layer : head;
+    size_t inputs = larger(plan_inputs(s, dtype, n_rows),
+                           azr_linear_scratch_bytes(AZR_MODEL__HEAD_ROWS, 0, s->d_model, dtype));
+    size_t layer = azr_linear_scratch_bytes(n_rows, 2 * s->d_ff, 0, dtype);
+    return inputs +
+           larger(layer, azr_linear_scratch_bytes(AZR_MODEL__HEAD_ROWS, s->n_vocab, 0, dtype));
 }
 
 azr_model_memory azr_model_plan(const azr_model_shape *s, azr_dtype dtype, azr_kv_dtype kv_dtype,
@@ -332,7 +346,8 @@ azr_model_memory azr_model_plan(const azr_model_shape *s, azr_dtype dtype, azr_k
         sizeof(float);
     plan.scoring = space_floats(s, KEEP_NOTHING, micro_batch_tokens) * sizeof(float);
     plan.scratch = (head_floats(s) + (size_t)(rope_rows(s, 1) * s->d_head)) * sizeof(float) +
-                   plan_products(s, dtype, micro_batch_tokens);
+                   plan_inputs(s, dtype, n_pass);
+    plan.products = plan_products(s, dtype, micro_batch_tokens);
     if (streams > 0)
         plan.scratch += space_floats(s, KEEP_NOTHING, n_pass) * sizeof(float);
     return plan;

@@ -86,7 +86,6 @@ typedef struct update {
     double next_line; /* when to say how far it is */
 } update;
 
-/* Rollout and training are one implementation: every log-probability must be the same bits. */
 static azr_status mismatch_error(int64_t step, const azr_row *rows, size_t target, float logprob,
                                  azr_error *error)
 {
@@ -151,7 +150,8 @@ typedef struct batch_loss {
     const azr_micro_batch *m;
 } batch_loss;
 
-/* azr_loss.differentiate */
+/* azr_loss.differentiate. Rollout and training are one implementation: in a step's first update
+ * every log-probability must be the same bits. */
 static azr_status differentiate(void *context, const size_t *targets, size_t n, azr_error *error)
 {
     const batch_loss *l = context;
@@ -168,7 +168,6 @@ static azr_status differentiate(void *context, const size_t *targets, size_t n, 
             .advantages = a->advantages + t,
             .reference_logprobs = a->reference_logprobs ? a->reference_logprobs + t : NULL,
             .weights = a->weights + t};
-        /* Exactness is a contract: the same bits, not nearly the same number. */
         /* NOLINTNEXTLINE(bugprone-suspicious-memory-comparison) */
         if (is_first && memcmp(&logprob, token.old_logprobs, sizeof logprob) != 0)
             return mismatch_error(l->u->step, l->rows, t, logprob, error);

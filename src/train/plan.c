@@ -73,7 +73,7 @@ static void fill_plan(const azr_config *config, const azr_model_shape *shape,
     add_row(p, "reference model", plan_reference(config, reference, p->dtype));
     add_row(p, "KV cache, at most", memory.kv);
     add_row(p, p->recompute ? "activations (recompute)" : "activations", memory.activations);
-    add_row(p, "decode and logits", memory.scratch);
+    add_row(p, "decode, logits, products", memory.scratch + memory.products);
     add_row(p, "sandbox, at most",
             (size_t)(n_workers * (config->exec_memory_mb + SANDBOX_MB)) << 20);
     add_row(p, "program and libraries", AZR_MEMORY_PROGRAM);

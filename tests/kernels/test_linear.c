@@ -87,12 +87,18 @@ static void check_values(const layer *l, int64_t n_rows)
             sum += (double)dy[r * n_out + at / n_in] * x[r * n_in + at % n_in];
         require_close("dw", at, dw[at], sum, 1e-6 * (double)(n_rows + 1));
     }
+    float *dx_both = numbers(n_rows * n_in, 6), *dw_both = numbers(n_out * n_in, 5);
+    azr_linear_backward(l->linear, n_rows, x, dy, dx_both, dw_both);
+    REQUIRE(memcmp(dx, dx_both, (size_t)(n_rows * n_in) * 4) == 0, "both at once: other dx");
+    REQUIRE(memcmp(dw, dw_both, (size_t)(n_out * n_in) * 4) == 0, "both at once: other dw");
     free(x);
     free(dy);
     free(y);
     free(dx);
     free(dw);
     free(dw_before);
+    free(dx_both);
+    free(dw_both);
 }
 
 /* Gradients: the same bits with one thread and two. Forward: azr_linear_check. */
@@ -266,9 +272,9 @@ static void check_few_rows_bf16(int64_t n_out, int64_t n_in, int64_t piece, int6
 
 static void check_dtype(azr_dtype dtype)
 {
-    /* The last two: weight gradients without oneDNN, where there is bf16. */
+    /* The last three: weight gradients without oneDNN, where there is bf16; in both orders. */
     static const int64_t shapes[][2] = {{1, 1},     {5, 3},     {17, 33}, {64, 48},
-                                        {192, 130}, {199, 192}, {64, 64}};
+                                        {192, 130}, {199, 192}, {64, 64}, {50, 448}};
     static const int64_t rows[] = {1, 2, 11, 12, 13, 64, 77, 241, 300};
     azr_error error;
     azr_kernels_set_threads(2);
@@ -280,6 +286,7 @@ static void check_dtype(azr_dtype dtype)
         for (size_t r = 0; r < sizeof rows / sizeof rows[0]; r++)
             check_values(&l, rows[r]);
         check_values(&l, 0);
+        check_values(&l, 1030);
         check_threads(&l, 1100);
         check_nan(&l);
         l.w[0] = 0.5F; /* refreshed weights are used */

@@ -154,6 +154,16 @@ static void test_ends(void **state)
         AZR_ERROR_LIMIT);
     assert_string_equal(error.text, "enough");
     assert_int_equal(l.n_calls, 2);
+    /* Afterwards it learns as a model does to which nothing happened. */
+    lesson fresh;
+    lesson_begin(AZR_DTYPE_F32, &fresh);
+    l.fails_at = 0;
+    float *again = learn(&l, &(azr_loss){differentiate, &l});
+    float *first = learn(&fresh, &(azr_loss){differentiate, &fresh});
+    assert_memory_equal(again, first, (size_t)azr_model_n_weights(l.model) * sizeof *first);
+    azr_free(again);
+    azr_free(first);
+    lesson_end(&fresh);
     lesson_end(&l);
 }
 

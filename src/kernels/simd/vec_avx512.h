@@ -155,18 +155,6 @@ static inline void v_store_bf16(uint16_t *p, int64_t n, vf x)
         _mm256_mask_storeu_epi16(p, v_mask(n), halves);
 }
 
-/* Pairs of bf16 numbers, one of each. Only here. */
-static inline vf v_bf16_pairs(vf first, vf second)
-{
-    __m512i high = _mm512_and_si512(v_round_to_bf16(second), _mm512_set1_epi32(-65536));
-    __m512i low = _mm512_srli_epi32(v_round_to_bf16(first), 16);
-    return _mm512_castsi512_ps(_mm512_or_si512(high, low));
-}
-static inline void v_store_pairs(uint16_t *p, vf pairs)
-{
-    _mm512_storeu_si512(p, _mm512_castps_si512(pairs));
-}
-
 /* f16: to nearest even; a NaN stays one, what is beyond the largest number becomes that. */
 typedef __m256i vhalf;
 static inline vhalf v_to_half(vf x)

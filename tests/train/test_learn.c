@@ -1,14 +1,17 @@
 /* test_learn.c: the schedule, the steered entropy bonus, and whitening of episodes, against worked
- * values. */
+ * values; and that learning stops at a log-probability that is not the rollout's. */
+#include "../support/models.h"
 #include "train/trainer.h"
 
 #include "base/check.h"
+#include "base/memory.h"
 
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -172,6 +175,81 @@ static void test_running_groups(void **state)
     azr_config_deinit(&b.config);
 }
 
+/* Two answers to one prompt, as a rollout would give them. */
+enum { PROMPT = 12, ANSWER = 5 };
+typedef struct answers {
+    int32_t *tokens;
+    float logprobs[2][ANSWER], entropies[2][ANSWER];
+    azr_sample samples[2];
+    azr_episode episodes[2];
+} answers;
+
+static void answers_init(azr_model *model, float temperature, answers *a)
+{
+    azr_segment segments[3] = {{-1, PROMPT, NULL}};
+    azr_target targets[2 * ANSWER];
+    azr_error error;
+    a->tokens = test_tokens(PROMPT + 2 * ANSWER, azr_model_get_shape(model)->n_vocab, 4);
+    segments[0].tokens = a->tokens;
+    for (int i = 0; i < 2; i++) {
+        int32_t *answer = a->tokens + PROMPT + (ptrdiff_t)i * ANSWER;
+        segments[1 + i] = (azr_segment){0, ANSWER, answer};
+        for (int t = 0; t < ANSWER; t++)
+            targets[i * ANSWER + t] = (azr_target){1 + i, t};
+        a->samples[i] = (azr_sample){.index = (size_t)i,
+                                     .tokens = answer,
+                                     .logprobs = a->logprobs[i],
+                                     .entropies = a->entropies[i],
+                                     .n_tokens = ANSWER};
+        a->episodes[i] = (azr_episode){.role = AZR_ROLE_SOLVER,
+                                       .kind = AZR_KIND_ABDUCTION,
+                                       .prompt = a->tokens,
+                                       .n_prompt = PROMPT,
+                                       .sample = &a->samples[i],
+                                       .reward = i};
+    }
+    azr_batch both = {segments, 3, targets, 2 * ANSWER, temperature};
+    assert_ok(azr_model_score(model, &both, a->logprobs[0], a->entropies[0], &error), &error);
+}
+
+static void test_mismatch_stops(void **state)
+{
+    (void)state;
+    azr_error error = {0};
+    azr_trainer trainer = {.model = test_model(AZR_FAMILY_LLAMA, AZR_DTYPE_F32, 3)};
+    answers a = {0};
+    azr_config_init(&trainer.config);
+    trainer.config.learning_rate = 1e-3;
+    assert_ok(azr_model_enable_training(trainer.model, &error), &error);
+    assert_ok(azr_optimizer_init(&trainer.optimizer, trainer.model, &error), &error);
+    answers_init(trainer.model, (float)trainer.config.temperature, &a);
+    /* One bit of one token. */
+    float whole = a.logprobs[1][2];
+    a.logprobs[1][2] = nextafterf(whole, 0);
+    assert_int_equal(azr_train__learn(&trainer, 7, a.episodes, 2, &error), AZR_ERROR_NUMERIC);
+    assert_non_null(strstr(error.text, "step 7: token 2 of a solver's abduction sample has"));
+    a.logprobs[1][2] = whole;
+    size_t n = (size_t)azr_model_n_weights(trainer.model);
+    memset(azr_model_gradients(trainer.model), 0, n * sizeof(float));
+    assert_ok(azr_train__learn(&trainer, 7, a.episodes, 2, &error), &error);
+    assert_true(azr_metrics_get(&trainer.metrics, "actor/mismatch") == 0);
+    assert_true(azr_metrics_get(&trainer.metrics, "actor/response_tokens") == 2 * ANSWER);
+    /* The model has moved on: what it said before is another model's. */
+    assert_int_equal(azr_train__learn(&trainer, 8, a.episodes, 2, &error), AZR_ERROR_NUMERIC);
+    azr_free(a.tokens);
+    azr_metrics_deinit(&trainer.metrics);
+    azr_optimizer_deinit(&trainer.optimizer);
+    azr_model_destroy(trainer.model);
+    azr_config_deinit(&trainer.config);
+}
+
+static int start(void **state)
+{
+    (void)state;
+    azr_kernels_set_threads(2);
+    return azr_kernels_init(NULL) == AZR_OK ? 0 : -1;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -181,6 +259,7 @@ int main(void)
         cmocka_unit_test(test_roles_are_weighted),
         cmocka_unit_test(test_returns_of_tokens),
         cmocka_unit_test(test_running_groups),
+        cmocka_unit_test(test_mismatch_stops),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, start, NULL);
 }

@@ -160,13 +160,14 @@ static azr_status check_block(const predictions *p, int64_t begin, int64_t n, co
 
 /* Logits of rows [begin, begin + n) of the predictions, and their targets' scores. */
 static azr_status run_block(azr_model *model, const azr_batch *batch, const predictions *p,
-                            int64_t begin, int64_t n, const float *x, float *logprobs,
-                            float *entropies, azr_error *error)
+                            int64_t begin, int64_t n, const float *x, const azr_scores *scores,
+                            azr_error *error)
 {
     compute_block(model, p, begin, n, x);
-    score_block(model, batch, p, begin, n, logprobs, entropies);
-    azr_status status = check_block(p, begin, n, logprobs, "the log-probability", error);
-    return status == AZR_OK ? check_block(p, begin, n, entropies, "the entropy", error) : status;
+    score_block(model, batch, p, begin, n, scores->logprobs, scores->entropies);
+    azr_status status = check_block(p, begin, n, scores->logprobs, "the log-probability", error);
+    return status == AZR_OK ? check_block(p, begin, n, scores->entropies, "the entropy", error)
+                            : status;
 }
 
 /* Logits of row i of the block become their gradient. p is the same for all targets of a row, so
@@ -249,12 +250,12 @@ static void differentiate_block(azr_model *model, const azr_batch *batch, const 
 /* --- all blocks of a batch -------------------------------------------------------------------- */
 
 static azr_status score_rows(azr_model *model, const azr_batch *batch, int64_t n_rows,
-                             const float *x, float *logprobs, float *entropies, azr_error *error)
+                             const float *x, const azr_scores *scores, azr_error *error)
 {
     predictions p;
     azr_status status = find_predictions(batch, n_rows, &p, error);
     for (int64_t i = 0; status == AZR_OK && i < p.n; i += AZR_MODEL__HEAD_ROWS)
-        status = run_block(model, batch, &p, i, block_rows(i, p.n), x, logprobs, entropies, error);
+        status = run_block(model, batch, &p, i, block_rows(i, p.n), x, scores, error);
     predictions_deinit(&p);
     return status;
 }
@@ -288,7 +289,7 @@ static azr_status learn_rows(azr_model *model, const azr_batch *batch, int64_t n
            (size_t)(n_rows * model->shape.d_model) * sizeof *model->gradient_space.dx);
     for (int64_t i = 0; status == AZR_OK && i < p.n; i += AZR_MODEL__HEAD_ROWS) {
         int64_t n = block_rows(i, p.n);
-        status = run_block(model, batch, &p, i, n, x, scores->logprobs, scores->entropies, error);
+        status = run_block(model, batch, &p, i, n, x, scores, error);
         if (status == AZR_OK)
             status = run_loss(&p, i, n, scores, loss, error);
         int64_t n_kept = status == AZR_OK ? keep_rows(model, &p, i, n, scores, kept) : 0;
@@ -345,7 +346,10 @@ azr_status azr_model_score(azr_model *model, const azr_batch *batch, float *logp
     if (status != AZR_OK || n_rows == 0)
         return status;
     const float *x = azr_model__forward_rows(model, &model->rows, &model->passing);
-    return score_rows(model, batch, n_rows, x, logprobs, entropies, error);
+    azr_scores scores = {0};
+    scores.logprobs = logprobs;
+    scores.entropies = entropies;
+    return score_rows(model, batch, n_rows, x, &scores, error);
 }
 
 azr_status azr_model_learn(azr_model *model, const azr_batch *batch, const azr_scores *scores,

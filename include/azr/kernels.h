@@ -42,7 +42,7 @@ azr_status azr_dtype_resolve(azr_dtype wanted, azr_dtype *out_dtype, azr_error *
 void azr_kernels_set_threads(int n_threads);
 int azr_kernels_threads(void);
 
-/* --- linear layers: all matrix products but those of attention ------------------------------ */
+/* --- linear layers: all matrix products but those of attention ------------------------------- */
 
 /* y = x Wᵀ with W [n_out, n_in]. */
 typedef struct azr_linear azr_linear;

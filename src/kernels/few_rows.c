@@ -88,8 +88,8 @@ void azr_few_rows_run(int64_t n_rows, int64_t n_out, int64_t n_in, int64_t piece
                       const uint16_t *rows, const uint16_t *packed,
                       float *y) /* NOLINT(readability-non-const-parameter): written through f */
 {
-    int64_t n_tiles = (n_rows + ROWS - 1) / ROWS,
-            n_parts = (n_tiles + PIECE_TILES - 1) / PIECE_TILES;
+    int64_t n_tiles = (n_rows + ROWS - 1) / ROWS;
+    int64_t n_parts = (n_tiles + PIECE_TILES - 1) / PIECE_TILES;
     int n_threads = azr_kernels_threads();
     AZR_CHECK(n_rows <= AZR_FEW_ROWS && piece % (2 * STEPS) == 0 && n_in % (2 * STEPS) == 0);
     const few_rows f = {.n_rows = n_rows,
@@ -102,8 +102,7 @@ void azr_few_rows_run(int64_t n_rows, int64_t n_out, int64_t n_in, int64_t piece
                         .n_tiles = n_tiles,
                         .n_parts = n_parts,
                         .ranges = azr_ranges_create(n_threads, n_out / COLUMNS * n_parts)};
-    for (int i = 0; i < n_threads; i++)
-        azr_ranges_open(f.ranges, i);
+    azr_ranges_open_all(f.ranges);
 #pragma omp parallel for schedule(static, 1) num_threads(n_threads)
     for (int i = 0; i < n_threads; i++)
         run_thread(&f, i);

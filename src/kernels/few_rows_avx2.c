@@ -197,8 +197,8 @@ void azr_few_rows_f32_run(int64_t n_rows, int64_t n_out, int64_t n_in, const flo
                         .n_parts = n_parts,
                         .last_begin = (n_in - 1) / DEPTH * DEPTH,
                         .ranges = azr_ranges_create(n_threads, n_groups * n_parts)};
-    for (int i = 0; f.last_begin == 0 && i < n_threads; i++)
-        azr_ranges_open(f.ranges, i);
+    if (f.last_begin == 0)
+        azr_ranges_open_all(f.ranges);
 #pragma omp parallel for schedule(static, 1) num_threads(n_threads)
     for (int i = 0; i < n_threads; i++)
         run_thread(&f, i);

@@ -9,7 +9,8 @@
  * both.
  * The rows of a weight gradient are the summed dimension: blocks of 1024, filled up with zeros.
  * Up to 128 rows with packed weights go through few_rows.c (bf16, forward) and few_rows_avx2.c,
- * which are faster, where their bits are seen to be oneDNN's. */
+ * which are faster, where their bits are seen to be oneDNN's; weight gradients in bf16 through
+ * weight_gradient_avx512.c. */
 #include "azr/kernels.h"
 
 #include "base/check.h"

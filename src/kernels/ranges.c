@@ -48,6 +48,12 @@ void azr_ranges_open(azr_ranges *ranges, int thread)
     __atomic_store_n(&ranges->of[thread].left, pack(front, back), __ATOMIC_RELEASE);
 }
 
+void azr_ranges_open_all(azr_ranges *ranges)
+{
+    for (int i = 0; i < ranges->n_threads; i++)
+        azr_ranges_open(ranges, i);
+}
+
 static bool take(range *from, bool from_front, int64_t *piece)
 {
     uint64_t left = __atomic_load_n(&from->left, __ATOMIC_ACQUIRE);

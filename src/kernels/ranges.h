@@ -17,6 +17,8 @@ int64_t azr_ranges_begin(const azr_ranges *ranges, int thread);
 int64_t azr_ranges_end(const azr_ranges *ranges, int thread);
 /* From now on a thread's range is to be taken from. Once for each thread. */
 void azr_ranges_open(azr_ranges *ranges, int thread);
+/* The same for every thread, before any begins. */
+void azr_ranges_open_all(azr_ranges *ranges);
 /* The next piece for a thread, from its own range or another open one; false: there is none. */
 bool azr_ranges_take(azr_ranges *ranges, int thread, int64_t *piece);
 

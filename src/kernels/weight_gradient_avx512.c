@@ -148,8 +148,7 @@ void azr_weight_gradient_run(int64_t n_filled, int64_t n_out, int64_t n_in, cons
                         .n_parts = n_parts,
                         .rows_first = n_in * n_filled * (int64_t)sizeof(uint16_t) <= SECOND_CACHE,
                         .ranges = azr_ranges_create(n_threads, n_panels * n_parts)};
-    for (int i = 0; i < n_threads; i++)
-        azr_ranges_open(g.ranges, i);
+    azr_ranges_open_all(g.ranges);
 #pragma omp parallel for schedule(static, 1) num_threads(n_threads)
     for (int i = 0; i < n_threads; i++)
         for (int64_t piece; azr_ranges_take(g.ranges, i, &piece);)

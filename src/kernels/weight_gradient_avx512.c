@@ -70,6 +70,12 @@ static vf take_row(int64_t row, int64_t n_rows, int64_t n_out, const float *dy, 
     return numbers;
 }
 
+/* A whole line, past the caches: its old contents need not be read. */
+static void stream_pairs(uint16_t *p, vf pairs)
+{
+    _mm512_stream_si512((void *)p, _mm512_castps_si512(pairs));
+}
+
 /* Columns [begin, end) of FILL rows from `row` on: a line of each column. */
 static void pack_square(int64_t row, int64_t begin, int64_t end, int64_t n_rows, int64_t n_filled,
                         int64_t n_out, const float *dy, uint16_t *rows, uint16_t *columns)
@@ -82,8 +88,9 @@ static void pack_square(int64_t row, int64_t begin, int64_t end, int64_t n_rows,
                                    take_row(row + 2 * i + 1, n_rows, n_out, dy, at, rows));
         v_transpose(square);
         for (int i = 0; i < VW && at + i < n_out; i++)
-            store_pairs(columns + (at + i) * n_filled + row, square[i]);
+            stream_pairs(columns + (at + i) * n_filled + row, square[i]);
     }
+    _mm_sfence();
 }
 
 void azr_weight_gradient_pack_dy(int64_t n_rows, int64_t n_filled, int64_t n_out, const float *dy,

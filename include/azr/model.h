@@ -165,7 +165,7 @@ azr_status azr_model_learn(azr_model *model, const azr_batch *batch, const azr_s
 typedef struct azr_kv azr_kv;
 
 azr_status azr_kv_create(azr_model *model, int64_t n_tokens, azr_kv **out_kv, azr_error *error);
-/* Before its model. */
+/* Before its model, with which its memory stays for the next cache. */
 void azr_kv_destroy(azr_kv *kv);
 /* Adds an empty segment below parent (-1: a root); returns its id. The parent must not grow any
  * more from now on. The caller holds the segment until azr_kv_release; a parent lives as long as a

@@ -99,15 +99,11 @@ static azr_status run_pass(const bench_options *o, azr_model *model, decode_time
     return status;
 }
 
-/* The first pass makes what later ones find made, and is short. */
-static azr_status warm_up(const bench_options *o, azr_model *model, azr_error *error)
+static void forget(const bench_options *o, decode_times *times)
 {
-    enum { FEW_TOKENS = 16 };
-    bench_options few = *o;
-    double step = INFINITY;
-    few.n_prompt = o->n_prompt < FEW_TOKENS ? o->n_prompt : FEW_TOKENS;
-    few.n_new = 1;
-    return run_pass(&few, model, &(decode_times){INFINITY, &step}, error);
+    times->prefill = INFINITY;
+    for (int64_t i = 0; i < o->n_new; i++)
+        times->steps[i] = INFINITY;
 }
 
 azr_status azr_bench__decode(const bench_options *o, azr_model *model, const bench_limit *limit,
@@ -118,11 +114,12 @@ azr_status azr_bench__decode(const bench_options *o, azr_model *model, const ben
     if (best.steps == NULL)
         return azr_error_set(error, AZR_ERROR_MEMORY, "no memory for the times of %lld steps",
                              (long long)o->n_new);
-    for (int64_t i = 0; i < o->n_new; i++)
-        best.steps[i] = INFINITY;
-    azr_status status = warm_up(o, model, error);
-    for (int64_t i = 0; status == AZR_OK && i < o->n_repeats; i++)
+    azr_status status = AZR_OK;
+    for (int64_t i = 0; status == AZR_OK && i <= o->n_repeats; i++) {
+        if (i <= 1) /* the first pass makes what later ones find made, and does not count */
+            forget(o, &best);
         status = run_pass(o, model, &best, error);
+    }
     for (int64_t i = 0; i < o->n_new; i++)
         decode += best.steps[i];
     azr_free(best.steps);

@@ -196,6 +196,7 @@ void azr_model_destroy(azr_model *model)
     azr_free(model->kept.block);
     azr_free(model->gradient_space.block);
     azr_free(model->head_space.block);
+    azr_free(model->spare_pool);
     azr_free(model->rope_cos);
     azr_free(model->rope_sin);
     azr_free(model->gradients);

@@ -166,6 +166,8 @@ struct azr_model {
     azr_dtype dtype;
     azr_kv_dtype kv_dtype;
     int n_caches;
+    void *spare_pool; /* of the largest cache that was destroyed, for the next; NULL: none */
+    size_t spare_bytes;
     azr_model__layout layout;
     float *weights, *gradients;
     azr_model__layer *layers;

@@ -139,6 +139,44 @@ static void test_cache(void **state)
     azr_model_destroy(model);
 }
 
+/* Reads `some` in a new cache, for which nothing it finds in the pool may matter. */
+static void assert_reads(azr_model *model, int64_t n_tokens, const float *expected, azr_kv **out_kv)
+{
+    float states[48];
+    azr_error error;
+    assert_ok(azr_kv_create(model, n_tokens, out_kv, &error), &error);
+    assert_int_equal(extend(*out_kv, azr_kv_add(*out_kv, -1), 12, some, states), AZR_OK);
+    assert_memory_equal(states, expected, sizeof states);
+}
+
+static void test_pool(void **state)
+{
+    (void)state;
+    azr_model *model = test_model(AZR_FAMILY_QWEN3, AZR_DTYPE_F32, 1);
+    const azr_model_shape *shape = azr_model_get_shape(model);
+    size_t n_bytes = azr_model__kv_bytes(shape, AZR_KV_F32, 64);
+    float first[48];
+    azr_error error;
+    azr_kv *kv, *second;
+    assert_ok(azr_kv_create(model, 64, &kv, &error), &error);
+    assert_int_equal(extend(kv, azr_kv_add(kv, -1), 12, some, first), AZR_OK);
+    azr_kv_destroy(kv);
+    assert_int_equal(model->spare_bytes, n_bytes);
+    memset(model->spare_pool, 0xFF, n_bytes); /* numbers that are none */
+
+    assert_reads(model, 16, first, &kv); /* takes it */
+    assert_null(model->spare_pool);
+    assert_reads(model, 32, first, &second); /* has none to take */
+    azr_kv_destroy(kv);
+    azr_kv_destroy(second);
+    assert_int_equal(model->spare_bytes, n_bytes); /* of two the larger is kept */
+
+    assert_reads(model, 128, first, &kv); /* for which it is too small */
+    azr_kv_destroy(kv);
+    assert_int_equal(model->spare_bytes, 2 * n_bytes);
+    azr_model_destroy(model);
+}
+
 static void test_draws(void **state)
 {
     (void)state;
@@ -264,9 +302,10 @@ static int start(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_batches), cmocka_unit_test(test_nan),
-        cmocka_unit_test(test_cache),   cmocka_unit_test(test_draws),
-        cmocka_unit_test(test_plan),    cmocka_unit_test(test_without_memory),
+        cmocka_unit_test(test_batches),        cmocka_unit_test(test_nan),
+        cmocka_unit_test(test_cache),          cmocka_unit_test(test_pool),
+        cmocka_unit_test(test_draws),          cmocka_unit_test(test_plan),
+        cmocka_unit_test(test_without_memory),
     };
     return cmocka_run_group_tests(tests, start, NULL);
 }

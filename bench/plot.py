@@ -1,25 +1,32 @@
 #!/usr/bin/env python3
 """Draws the plots of docs/performance.md from the measurements beside it (standard library only).
 
-usage: bench/plot.py [FOLDER]       default docs/performance; reads *.jsonl there, writes *.svg there
-A figure whose measurements are not there is left out. To add one: a row in FIGURES.
+usage: bench/plot.py [FOLDER]       default docs/performance; reads *_<dtype>.jsonl there, writes *.svg there
+A line whose measurements are not there is left out. To add a figure: a row in FIGURES.
 """
 import json
 import math
 import os
+import statistics
 import sys
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 720, 400, 70, 20, 40, 55
 COLOURS = ["#1f6fb2", "#d1562b", "#3a8f4d", "#8a56a8"]
-
-
-LIMIT = 190  # GFLOP/s
+DTYPES = ["bf16", "f32"]
 
 
 def scaled_seconds(row):
-    """As if the matrix products had run at LIMIT: the limit is measured beside each point, and other
-    work on the machine slows both."""
-    return row["seconds"] * row["limit"] / LIMIT
+    """As if the matrix products had run at the median limit of the sweep: the limit is measured beside
+    each point, and other work on the machine slows both."""
+    return row["seconds"] * row["limit"] / row["sweep_limit"]
+
+
+def of_256(row):
+    return row["length"] == 256
+
+
+def is_one(row):
+    return row["sequences"] == 1
 
 
 def is_wide(row):
@@ -30,63 +37,94 @@ def is_long(row):
     return row["streams"] == 8
 
 
-def milliseconds_a_token(row):
-    return 1e3 * scaled_seconds(row) / (row["streams"] * row["new"])
+def tokens(row):
+    return row["tokens"]
+
+
+def streams(row):
+    return row["streams"]
 
 
 def context(row):
     return row["prompt"] + row["new"] / 2
 
 
-# output, input, title, x label, y label, [(label, keep, x, y)]
+def share(row):
+    return 100 * row["share"]
+
+
+def milliseconds_a_token(row):
+    return 1e3 * scaled_seconds(row) / (row["streams"] * row["new"])
+
+
+TRAINED = [("sequences of 256", of_256), ("one sequence", is_one)]
+WIDE = [("prompts of 128, 32 new tokens each", is_wide)]
+LONG = [("8 streams, 32 new tokens each", is_long)]
+
+# output, input (FOLDER/<input>_<dtype>.jsonl), title, x label, y label, [(label, keep)], x, y
 FIGURES = [
     (
         "train.svg",
-        "train.jsonl",
+        "train",
         "SmolLM2-135M: one training step against its tokens",
         "tokens of the step",
-        f"seconds, scaled to a limit of {LIMIT} GFLOP/s",
-        [
-            ("sequences of 256", lambda r: r["length"] == 256, lambda r: r["tokens"], scaled_seconds),
-            ("one sequence", lambda r: r["sequences"] == 1, lambda r: r["tokens"], scaled_seconds),
-        ],
+        "seconds",
+        TRAINED,
+        tokens,
+        scaled_seconds,
     ),
     (
         "train_share.svg",
-        "train.jsonl",
+        "train",
         "SmolLM2-135M: share of the limit that a training step reaches",
         "tokens of the step",
         "per cent of the limit",
-        [
-            ("sequences of 256", lambda r: r["length"] == 256, lambda r: r["tokens"], lambda r: 100 * r["share"]),
-            ("one sequence", lambda r: r["sequences"] == 1, lambda r: r["tokens"], lambda r: 100 * r["share"]),
-        ],
+        TRAINED,
+        tokens,
+        share,
     ),
     (
         "decode_width.svg",
-        "decode.jsonl",
-        "SmolLM2-135M: generation against its width, prompts of 128 tokens",
+        "decode",
+        "SmolLM2-135M: generation against its width",
         "streams decoded together",
-        f"milliseconds a token, scaled to a limit of {LIMIT} GFLOP/s",
-        [("32 new tokens each", is_wide, lambda r: r["streams"], milliseconds_a_token)],
+        "milliseconds a token",
+        WIDE,
+        streams,
+        milliseconds_a_token,
     ),
     (
         "decode_width_share.svg",
-        "decode.jsonl",
+        "decode",
         "SmolLM2-135M: share of the limit that generation reaches",
         "streams decoded together",
         "per cent of the limit",
-        [("32 new tokens each", is_wide, lambda r: r["streams"], lambda r: 100 * r["share"])],
+        WIDE,
+        streams,
+        share,
     ),
     (
         "decode_context.svg",
-        "decode.jsonl",
-        "SmolLM2-135M: generation against its context, 8 streams",
+        "decode",
+        "SmolLM2-135M: generation against its context",
         "tokens of context",
-        f"milliseconds a token, scaled to a limit of {LIMIT} GFLOP/s",
-        [("32 new tokens each", is_long, context, milliseconds_a_token)],
+        "milliseconds a token",
+        LONG,
+        context,
+        milliseconds_a_token,
     ),
 ]
+
+
+def measurements(folder, source, dtype):
+    """Rows of one sweep, each with the median limit of all; none if it was not measured."""
+    path = os.path.join(folder, f"{source}_{dtype}.jsonl")
+    if not os.path.exists(path):
+        return []
+    with open(path) as file:
+        rows = [json.loads(line) for line in file if line.strip()]
+    limit = statistics.median(row["limit"] for row in rows) if rows else None
+    return [{**row, "sweep_limit": limit} for row in rows]
 
 
 def ticks(low, high):
@@ -141,14 +179,16 @@ def draw(title, x_label, y_label, lines):
 
 def main():
     folder = sys.argv[1] if len(sys.argv) > 1 else "docs/performance"
-    for output, source, title, x_label, y_label, series in FIGURES:
-        path = os.path.join(folder, source)
-        if not os.path.exists(path):
-            print(f"{output}: left out, {path} is not there")
-            continue
-        rows = [json.loads(line) for line in open(path) if line.strip()]
-        lines = [(label, [(x(r), y(r)) for r in rows if keep(r)]) for label, keep, x, y in series]
+    for output, source, title, x_label, y_label, series, x, y in FIGURES:
+        lines = []
+        for dtype in DTYPES:
+            rows = measurements(folder, source, dtype)
+            for label, keep in series:
+                lines.append((f"{dtype}, {label}", [(x(row), y(row)) for row in rows if keep(row)]))
         lines = [(label, points) for label, points in lines if points]
+        if not lines:
+            print(f"{output}: left out, nothing was measured for it")
+            continue
         with open(os.path.join(folder, output), "w") as file:
             file.write(draw(title, x_label, y_label, lines))
         print(os.path.join(folder, output))

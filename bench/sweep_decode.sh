@@ -3,7 +3,8 @@
 # lines: streams, prompt, new, seconds, tokens_per_second, share, limit (GFLOP/s). bench/plot.py draws
 # them.
 #
-# usage: bench/sweep_decode.sh MODEL [REPEATS] > docs/performance/decode.jsonl
+# usage: bench/sweep_decode.sh MODEL [REPEATS] > docs/performance/decode_DTYPE.jsonl
+# DTYPE: bf16 or f32, as `azr bench` says it multiplies (AZR_CPU=avx2: f32)
 # AZR_BINARY: default build/azr
 set -eu
 azr=${AZR_BINARY:-build/azr}

@@ -3,7 +3,8 @@
 # prints JSON lines: sequences, length, tokens, seconds, share, gflops of the limit. bench/plot.py
 # draws them.
 #
-# usage: bench/sweep_train.sh MODEL [REPEATS] > docs/performance/train.jsonl
+# usage: bench/sweep_train.sh MODEL [REPEATS] > docs/performance/train_DTYPE.jsonl
+# DTYPE: bf16 or f32, as `azr bench` says it multiplies (AZR_CPU=avx2: f32)
 # AZR_BINARY: default build/azr
 set -eu
 azr=${AZR_BINARY:-build/azr}

@@ -99,6 +99,7 @@ static azr_status run_pass(const bench_options *o, azr_model *model, decode_time
     return status;
 }
 
+/* No time is the best yet. */
 static void forget(const bench_options *o, decode_times *times)
 {
     times->prefill = INFINITY;

@@ -90,7 +90,7 @@ static void pack_square(int64_t row, int64_t begin, int64_t end, int64_t n_rows,
         for (int i = 0; i < VW && at + i < n_out; i++)
             stream_pairs(columns + (at + i) * n_filled + row, square[i]);
     }
-    _mm_sfence();
+    _mm_sfence(); /* before another thread reads the lines */
 }
 
 void azr_weight_gradient_pack_dy(int64_t n_rows, int64_t n_filled, int64_t n_out, const float *dy,

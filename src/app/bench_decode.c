@@ -110,7 +110,7 @@ static void forget(const bench_options *o, decode_times *times)
 azr_status azr_bench__decode(const bench_options *o, azr_model *model, const bench_limit *limit,
                              bench_results *out, azr_error *error)
 {
-    decode_times best = {INFINITY, azr_try_alloc((size_t)o->n_new, sizeof(double))};
+    decode_times best = {.steps = azr_try_alloc((size_t)o->n_new, sizeof(double))};
     double decode = 0;
     if (best.steps == NULL)
         return azr_error_set(error, AZR_ERROR_MEMORY, "no memory for the times of %lld steps",

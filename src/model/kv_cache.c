@@ -1,9 +1,9 @@
 /* kv_cache.c: keys and values of a growing forest, in pages from one pool, each ordered as
  * attention reads it (azr_kv_write, azr_kv_write_f16). The pool is a reservation: the page that was
  * freed last is taken first, and the system gives memory to pages when they are first written to,
- * so a cache takes as much memory as it was ever filled (with large pages up to 2 MB more a layer).
- * The model keeps a destroyed cache's memory for the next one: clearing it anew for each rollout
- * costs 2 % of reading its prompts. */
+ * so a first cache takes as much memory as it was ever filled (with large pages up to 2 MB more a
+ * layer). The model keeps a destroyed cache's memory for the next one, as the system clears what it
+ * gives (docs/performance.md); caches of several sizes may fill all of the largest. */
 #include "model/network.h"
 
 #include "base/check.h"
